@@ -26,12 +26,12 @@ export type Failure =
   | { code: 'upstream_rate_limited'; retryAfterSeconds: number }
   | { code: 'internal' }
   | { code: 'upstream_unreachable' }
-  | { code: 'upstream_error'; upstreamStatus: number }
+  | { code: 'upstream_error'; retryable: boolean }
   | { code: 'upstream_invalid_response'; detail: string }
   | { code: 'upstream_auth_failed' }
   | { code: 'upstream_timeout' }
   | { code: 'upstream_unavailable'; retryAfterSeconds: number }
-  | { code: 'upstream_rejected'; status: 400 | 404 | 409 | 422; detail: string }
+  | { code: 'upstream_rejected'; status: 400 | 403 | 404 | 409 | 422; detail: string }
   | { code: 'overloaded'; detail: string; retryAfterSeconds: number }
   | { code: 'draining' }
   | { code: 'store_unavailable' }
@@ -66,210 +66,94 @@ export type FailureAnswer = {
   errors?: readonly Issue[]
 }
 
-/** The one mapping from failures to answers (design.md, section 6). */
-export function describeFailure(failure: Failure): FailureAnswer {
-  switch (failure.code) {
-    case 'invalid_request':
-      return {
-        status: 400,
-        title: 'Invalid request',
-        detail: failure.detail,
-        retryable: false,
-        errors: failure.errors ?? [],
-      }
-    case 'unauthenticated':
-      return { status: 401, title: 'Unauthenticated', detail: failure.detail, retryable: false }
-    case 'insufficient_quota':
-      return { status: 402, title: 'Insufficient quota', detail: failure.detail, retryable: false }
-    case 'insufficient_scope':
-      return {
-        status: 403,
-        title: 'Insufficient scope',
-        detail: `This needs the scope ${failure.scope}.`,
-        retryable: false,
-      }
-    case 'package_denied':
-      return { status: 403, title: 'Package denied', detail: failure.detail, retryable: false }
-    case 'function_denied':
-      return { status: 403, title: 'Function denied', detail: failure.detail, retryable: false }
-    case 'origin_denied':
-      return { status: 403, title: 'Origin denied', detail: failure.detail, retryable: false }
-    case 'not_found':
-      return {
-        status: 404,
-        title: 'Not found',
-        detail: `There is no such ${failure.what}.`,
-        retryable: false,
-      }
-    case 'method_not_allowed':
-      return {
-        status: 405,
-        title: 'Method not allowed',
-        detail: `This route takes ${failure.allow.join(', ')}.`,
-        retryable: false,
-        allow: failure.allow,
-      }
-    case 'request_timeout':
-      return { status: 408, title: 'Request timeout', detail: failure.detail, retryable: true }
-    case 'too_large':
-      return {
-        status: 413,
-        title: 'Too large',
-        detail: `${failure.what} is larger than ${failure.limitBytes} bytes.`,
-        retryable: false,
-      }
-    case 'unsupported_media_type':
-      return {
-        status: 415,
-        title: 'Unsupported media type',
-        detail: `This route takes ${failure.expected}.`,
-        retryable: false,
-      }
-    case 'task_failed':
-      return { status: 422, title: 'Task failed', detail: failure.detail, retryable: false }
-    case 'idempotency_key_reused':
-      return {
-        status: 422,
-        title: 'Idempotency key reused',
-        detail: 'This Idempotency-Key was used for another request.',
-        retryable: false,
-      }
-    default:
-      return describeServerSide(failure)
-  }
+const SHAPES: {
+  readonly [Code in FailureCode]: readonly [status: number, title: string, retryable: boolean]
+} = {
+  invalid_request: [400, 'Invalid request', false],
+  unauthenticated: [401, 'Unauthenticated', false],
+  insufficient_quota: [402, 'Insufficient quota', false],
+  insufficient_scope: [403, 'Insufficient scope', false],
+  package_denied: [403, 'Package denied', false],
+  function_denied: [403, 'Function denied', false],
+  origin_denied: [403, 'Origin denied', false],
+  not_found: [404, 'Not found', false],
+  method_not_allowed: [405, 'Method not allowed', false],
+  request_timeout: [408, 'Request timeout', true],
+  create_outcome_unknown: [502, 'Create outcome unknown', false],
+  too_large: [413, 'Too large', false],
+  unsupported_media_type: [415, 'Unsupported media type', false],
+  task_failed: [422, 'Task failed', false],
+  idempotency_key_reused: [422, 'Idempotency key reused', false],
+  rate_limited: [429, 'Rate limited', true],
+  too_many_runs: [429, 'Too many runs', true],
+  upstream_rate_limited: [429, 'Rate limited by upstream', true],
+  internal: [500, 'Internal error', false],
+  upstream_unreachable: [502, 'Upstream unreachable', true],
+  upstream_error: [502, 'Upstream error', true],
+  upstream_invalid_response: [502, 'Invalid response from upstream', false],
+  upstream_auth_failed: [502, 'Upstream refused the gateway', false],
+  overloaded: [503, 'Overloaded', true],
+  draining: [503, 'Draining', true],
+  upstream_unavailable: [503, 'Upstream unavailable', true],
+  store_unavailable: [503, 'Store unavailable', true],
+  upstream_timeout: [504, 'Upstream timeout', true],
+  upstream_rejected: [400, 'Rejected by upstream', false],
 }
 
-type ServerSideFailure = Extract<
-  Failure,
-  {
-    code:
-      | 'create_outcome_unknown'
-      | 'rate_limited'
-      | 'too_many_runs'
-      | 'internal'
-      | 'overloaded'
-      | 'draining'
-      | 'store_unavailable'
-      | `upstream_${string}`
-  }
->
+/** Seconds after which the failures that name no time of their own are worth another try. */
+const RETRY_AFTER_SECONDS = { draining: 1, store_unavailable: 5 } as const
 
-/** The rest of the mapping: what is no fault of this request. Fixed texts for whatever comes from sockets. */
-function describeServerSide(failure: ServerSideFailure): FailureAnswer {
+/** The one mapping from failures to answers (design.md, section 6). */
+export function describeFailure(failure: Failure): FailureAnswer {
+  const [status, title, retryable] = SHAPES[failure.code]
+  const answer: FailureAnswer = { status, title, detail: detailOf(failure), retryable }
+  if ('retryAfterSeconds' in failure) answer.retryAfterSeconds = failure.retryAfterSeconds
+  if (failure.code === 'draining' || failure.code === 'store_unavailable') {
+    answer.retryAfterSeconds = RETRY_AFTER_SECONDS[failure.code]
+  }
+  if (failure.code === 'create_outcome_unknown' && failure.repeated) answer.status = 409
+  if (failure.code === 'upstream_error') answer.retryable = failure.retryable
+  if (failure.code === 'upstream_rejected') answer.status = failure.status
+  if (failure.code === 'method_not_allowed') answer.allow = failure.allow
+  if (failure.code === 'invalid_request') answer.errors = failure.errors ?? []
+  return answer
+}
+
+/** Exhaustive: a new failure without a text does not compile. */
+function detailOf(failure: Failure): string {
+  if ('detail' in failure) return failure.detail
   switch (failure.code) {
+    case 'insufficient_scope':
+      return `This needs the scope ${failure.scope}.`
+    case 'not_found':
+      return `There is no such ${failure.what}.`
+    case 'method_not_allowed':
+      return `This route takes ${failure.allow.join(', ')}.`
+    case 'too_large':
+      return `${failure.what} is larger than the ${failure.limitBytes} bytes allowed.`
+    case 'unsupported_media_type':
+      return `This route takes ${failure.expected}.`
+    case 'idempotency_key_reused':
+      return 'This Idempotency-Key was used for another request.'
     case 'create_outcome_unknown':
-      return {
-        status: failure.repeated ? 409 : 502,
-        title: 'Create outcome unknown',
-        detail:
-          'Whether the task was created could not be found out. Look at the task list before sending it anew.',
-        retryable: false,
-      }
-    case 'rate_limited':
-      return {
-        status: 429,
-        title: 'Rate limited',
-        detail: failure.detail,
-        retryable: true,
-        retryAfterSeconds: failure.retryAfterSeconds,
-      }
-    case 'too_many_runs':
-      return {
-        status: 429,
-        title: 'Too many runs',
-        detail: failure.detail,
-        retryable: true,
-        retryAfterSeconds: failure.retryAfterSeconds,
-      }
+      return 'Whether the task was created could not be found out. Look at the task list before sending it anew.'
     case 'upstream_rate_limited':
-      return {
-        status: 429,
-        title: 'Upstream rate limited',
-        detail: 'Upstream asks for fewer requests.',
-        retryable: true,
-        retryAfterSeconds: failure.retryAfterSeconds,
-      }
+      return 'Upstream asks for fewer requests.'
     case 'internal':
-      return {
-        status: 500,
-        title: 'Internal error',
-        detail: 'Something went wrong in the gateway.',
-        retryable: false,
-      }
+      return 'Something went wrong in the gateway.'
     case 'upstream_unreachable':
-      return {
-        status: 502,
-        title: 'Upstream unreachable',
-        detail: 'Upstream could not be reached.',
-        retryable: true,
-      }
+      return 'Upstream could not be reached.'
     case 'upstream_error':
-      return {
-        status: 502,
-        title: 'Upstream error',
-        detail: 'Upstream answered with an error.',
-        retryable: true,
-      }
-    case 'upstream_invalid_response':
-      return {
-        status: 502,
-        title: 'Invalid response from upstream',
-        detail: failure.detail,
-        retryable: false,
-      }
+      return 'Upstream answered with an error.'
     case 'upstream_auth_failed':
-      return {
-        status: 502,
-        title: 'Upstream refused the key',
-        detail:
-          "Upstream did not accept the gateway's own credential. This is for the gateway's operator to mend.",
-        retryable: false,
-      }
+      return "Upstream did not accept the gateway's own credential: its operator has to mend that."
     case 'upstream_timeout':
-      return {
-        status: 504,
-        title: 'Upstream timeout',
-        detail: 'Upstream took too long to answer.',
-        retryable: true,
-      }
+      return 'Upstream took too long to answer.'
     case 'upstream_unavailable':
-      return {
-        status: 503,
-        title: 'Upstream unavailable',
-        detail: 'Upstream is not available at the moment.',
-        retryable: true,
-        retryAfterSeconds: failure.retryAfterSeconds,
-      }
-    case 'upstream_rejected':
-      return {
-        status: failure.status,
-        title: 'Rejected by upstream',
-        detail: failure.detail,
-        retryable: false,
-      }
-    case 'overloaded':
-      return {
-        status: 503,
-        title: 'Overloaded',
-        detail: failure.detail,
-        retryable: true,
-        retryAfterSeconds: failure.retryAfterSeconds,
-      }
+      return 'Upstream is not available at the moment.'
     case 'draining':
-      return {
-        status: 503,
-        title: 'Draining',
-        detail: 'This gateway is shutting down. Try again: another one will answer.',
-        retryable: true,
-        retryAfterSeconds: 1,
-      }
+      return 'This gateway is shutting down.'
     case 'store_unavailable':
-      return {
-        status: 503,
-        title: 'Store unavailable',
-        detail: 'What must not be lost cannot be written down at the moment.',
-        retryable: true,
-        retryAfterSeconds: 5,
-      }
+      return 'What must not be lost cannot be written down at the moment.'
   }
 }

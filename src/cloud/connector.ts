@@ -1,0 +1,47 @@
+import { lookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { buildConnector } from 'undici'
+import { isPublicAddress } from './addresses.ts'
+
+/** An address that is none of the public internet's was about to be connected to. */
+export class ForbiddenAddressError extends Error {
+  override readonly name = 'ForbiddenAddressError'
+  readonly code = 'FORBIDDEN_ADDRESS'
+}
+
+/**
+ * How connections upstream are made: certificates verified whatever the environment says, and, unless
+ * `allowInsecure`, only to public addresses. The check is made on the very address that is connected to,
+ * so a name that changes its answer in between gains nothing.
+ */
+export function createConnector(options: {
+  allowInsecure: boolean
+  connectTimeoutMs: number
+}): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: options.connectTimeoutMs,
+    rejectUnauthorized: true,
+    ...(options.allowInsecure ? {} : { lookup: lookupPublic }),
+  })
+  if (options.allowInsecure) return connect
+  return (target, callback) => {
+    const host = target.hostname.replace(/^\[|\]$/g, '')
+    // A literal address is never looked up, so the lookup below would not see it.
+    if (target.protocol !== 'https:' || (isIP(host) && !isPublicAddress(host))) {
+      callback(new ForbiddenAddressError('not https, or not a public address'), null)
+      return
+    }
+    connect(target, callback)
+  }
+}
+
+const lookupPublic: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    const allowed = error ? [] : addresses.filter(({ address }) => isPublicAddress(address))
+    const [first] = allowed
+    if (error || first === undefined) {
+      callback(error ?? new ForbiddenAddressError('no public address'), '', 0)
+    } else if (options.all) callback(null, allowed)
+    else callback(null, first.address, first.family)
+  })
+}

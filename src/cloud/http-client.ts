@@ -1,0 +1,193 @@
+import { type Dispatcher, Pool } from 'undici'
+import { createConnector } from './connector.ts'
+
+/** Connections to one origin; a call beyond them waits for its turn within its own deadline. */
+const CONNECTIONS_PER_ORIGIN = 256
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** Shorter than what servers and load balancers keep idle connections for, so that few die under us. */
+const IDLE_CONNECTION_MS = 4_000
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT'
+
+/** One call out. `headers` is a flat list of names and values, built by us: nothing of a caller's goes in unchecked. */
+export type HttpCall = {
+  origin: string
+  /** Path and query, percent-encoded. */
+  path: string
+  method: HttpMethod
+  headers: readonly string[]
+  body?: Buffer | null
+  /** Whole milliseconds from now to the last byte of the answer. */
+  deadlineMs: number
+  maxAnswerBytes: number
+  signal?: AbortSignal | undefined
+}
+
+/** An answer whose head and body have arrived whole. `headers` are lower-case; of a repeated one the last counts. */
+export type HttpAnswer = { status: number; headers: Readonly<Record<string, string>>; body: Buffer }
+
+/** Why there is no answer. */
+export type TransportKind =
+  | 'unreachable'
+  | 'reset'
+  | 'timeout'
+  | 'aborted'
+  | 'too-large'
+  | 'encoded'
+  | 'malformed'
+
+/**
+ * A call that got no whole answer. `sent` tells whether a byte of it may have reached the other side:
+ * only when it is false may a call that must not happen twice be made again.
+ */
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  readonly kind: TransportKind
+  readonly sent: boolean
+
+  constructor(kind: TransportKind, sent: boolean, cause?: unknown) {
+    super(kind, { cause })
+    this.kind = kind
+    this.sent = sent
+  }
+}
+
+export type HttpClient = {
+  /** Makes the call once. Rejects with `TransportError` and nothing else; statuses are not judged. */
+  call(call: HttpCall): Promise<HttpAnswer>
+  /** Ends every connection at once; calls under way reject with `aborted`. */
+  close(): Promise<void>
+}
+
+/** The client behind every call upstream: pooled, no redirects, no decompression, bounded in time and size. */
+export function createHttpClient(options: { allowInsecure: boolean }): HttpClient {
+  const connect = createConnector({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS })
+  const pools = new Map<string, Pool>()
+
+  const poolOf = (origin: string): Pool => {
+    let pool = pools.get(origin)
+    if (pool === undefined) {
+      pool = new Pool(origin, {
+        connect,
+        connections: CONNECTIONS_PER_ORIGIN,
+        keepAliveTimeout: IDLE_CONNECTION_MS,
+        // The total deadline is ours: undici's own timeouts begin anew with every chunk.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
+      pools.set(origin, pool)
+    }
+    return pool
+  }
+
+  return {
+    call: (call) =>
+      new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin))),
+    close: async () => {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()))
+      pools.clear()
+    },
+  }
+}
+
+/** One call under way: collects the answer, settles exactly once, and lets go of timer and signal when it does. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #call: HttpCall
+  readonly #resolve: (answer: HttpAnswer) => void
+  readonly #reject: (error: TransportError) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #chunks: Buffer[] = []
+  readonly #onAbort = () => this.#fail('aborted')
+  #controller: Dispatcher.DispatchController | undefined
+  #settled = false
+  #status = 0
+  #headers: Record<string, string> = {}
+  #bytes = 0
+
+  constructor(
+    call: HttpCall,
+    resolve: (answer: HttpAnswer) => void,
+    reject: (error: TransportError) => void,
+  ) {
+    this.#call = call
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timer = setTimeout(() => this.#fail('timeout'), call.deadlineMs)
+    call.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  start(pool: Pool): void {
+    if (this.#call.signal?.aborted) {
+      this.#fail('aborted')
+      return
+    }
+    const { path, method, headers, body = null } = this.#call
+    try {
+      pool.dispatch({ path, method, headers: [...headers], body }, this)
+    } catch (error) {
+      this.#fail('malformed', error)
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Given up while still queued: it must not be sent any more.
+    if (this.#settled) controller.abort(new Error('given up'))
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (status < 200) return
+    this.#status = status
+    for (const [name, value] of Object.entries(headers)) {
+      const last = Array.isArray(value) ? value.at(-1) : value
+      if (last !== undefined) this.#headers[name] = last
+    }
+    const encoding = this.#headers['content-encoding']
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') this.#fail('encoded')
+    else if (Number(this.#headers['content-length']) > this.#call.maxAnswerBytes) this.#fail('too-large')
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#call.maxAnswerBytes) this.#fail('too-large')
+    else this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (!this.#settle()) return
+    const [first] = this.#chunks
+    const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
+    this.#resolve({ status: this.#status, headers: this.#headers, body })
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.#fail(kindOf(error, this.#controller !== undefined), error)
+  }
+
+  #fail(kind: TransportKind, cause?: unknown): void {
+    if (!this.#settle()) return
+    const sent = this.#controller !== undefined
+    this.#controller?.abort(new Error(kind))
+    this.#reject(new TransportError(kind, sent, cause))
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    clearTimeout(this.#timer)
+    this.#call.signal?.removeEventListener('abort', this.#onAbort)
+    return true
+  }
+}
+
+function kindOf(error: Error & { code?: string }, sent: boolean): TransportKind {
+  if (error.code?.startsWith('HPE_')) return 'malformed'
+  if (error.code === 'UND_ERR_CONNECT_TIMEOUT') return 'timeout'
+  return sent ? 'reset' : 'unreachable'
+}

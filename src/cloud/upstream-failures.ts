@@ -1,0 +1,123 @@
+import { parseRetryAfterMs } from '../domain/polling.ts'
+import type { Failure } from '../errors.ts'
+import type { Credential } from './credential.ts'
+import type { HttpAnswer, TransportError } from './http-client.ts'
+
+/** What is asked of upstream, by the names of `oomol-api.md`. */
+export type Operation =
+  | 'create'
+  | 'list'
+  | 'latest'
+  | 'detail'
+  | 'result'
+  | 'logs'
+  | 'dashboard'
+  | 'pause'
+  | 'resume'
+  | 'upload-init'
+  | 'upload-url'
+  | 'package-info'
+
+/** Longest message of upstream's that is passed on, in bytes of UTF-8. */
+const MAX_MESSAGE_BYTES = 2048
+
+const DEFAULT_RETRY_AFTER_SECONDS = 5
+
+const WHAT: Partial<Record<Operation, 'task' | 'upload'>> = {
+  detail: 'task',
+  result: 'task',
+  logs: 'task',
+  'upload-url': 'upload',
+}
+
+/** What a call that got no whole answer means for whoever asked. */
+export function toTransportFailure(error: TransportError, operation: Operation): Failure {
+  if (operation === 'create' && error.sent) return { code: 'create_outcome_unknown', repeated: false }
+  switch (error.kind) {
+    case 'unreachable':
+    case 'reset':
+      return { code: 'upstream_unreachable' }
+    case 'aborted':
+    case 'timeout':
+      return { code: 'upstream_timeout' }
+    case 'too-large':
+      return { code: 'upstream_invalid_response', detail: 'Upstream gave an answer that is too large.' }
+    case 'encoded':
+      return {
+        code: 'upstream_invalid_response',
+        detail: 'Upstream gave an encoded answer that was not asked for.',
+      }
+    case 'malformed':
+      return { code: 'upstream_invalid_response', detail: 'Upstream gave an answer that is not HTTP.' }
+  }
+}
+
+/** What an answer that is no success means for whoever asked. */
+export function toAnswerFailure(
+  answer: HttpAnswer,
+  operation: Operation,
+  credential: Credential,
+  nowMs: number,
+): Failure {
+  const { status } = answer
+  if (status >= 400 && status <= 499) return toRejection(answer, operation, credential, nowMs)
+  if (status === 503)
+    return { code: 'upstream_unavailable', retryAfterSeconds: retryAfterSeconds(answer, nowMs) }
+  // A page of some proxy in between does not tell what became of a create.
+  const told = messageOf(answer) !== undefined
+  if (operation === 'create' && !told) return { code: 'create_outcome_unknown', repeated: false }
+  if (status >= 500 && status <= 599) return { code: 'upstream_error', retryable: operation !== 'create' }
+  return { code: 'upstream_invalid_response', detail: 'Upstream gave a status that is not as documented.' }
+}
+
+function toRejection(
+  answer: HttpAnswer,
+  operation: Operation,
+  credential: Credential,
+  nowMs: number,
+): Failure {
+  const { status } = answer
+  const detail = messageOf(answer) ?? 'Upstream rejected the request.'
+  const what = WHAT[operation]
+  if (status === 404 && what !== undefined) return { code: 'not_found', what }
+  switch (status) {
+    case 401:
+      if (credential.kind === 'key') return { code: 'upstream_auth_failed' }
+      return { code: 'unauthenticated', detail: 'Upstream did not accept the oomol-token cookie.' }
+    case 402:
+      return { code: 'insufficient_quota', detail }
+    case 403:
+      if (credential.kind === 'key') return { code: 'upstream_auth_failed' }
+      return { code: 'upstream_rejected', status, detail }
+    case 400:
+    case 404:
+    case 409:
+    case 422:
+      return { code: 'upstream_rejected', status, detail }
+    case 429:
+      return { code: 'upstream_rate_limited', retryAfterSeconds: retryAfterSeconds(answer, nowMs) }
+    default:
+      return { code: 'upstream_error', retryable: false }
+  }
+}
+
+function retryAfterSeconds(answer: HttpAnswer, nowMs: number): number {
+  const ms = parseRetryAfterMs(answer.headers['retry-after'], nowMs)
+  return ms === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(ms / 1000))
+}
+
+/** Upstream's own words, as plain text of at most 2 KiB; undefined when the body is not one of its errors. */
+function messageOf(answer: HttpAnswer): string | undefined {
+  let message: unknown
+  try {
+    message = (JSON.parse(answer.body.toString('utf8')) as { message?: unknown } | null)?.message
+  } catch {
+    return undefined
+  }
+  if (typeof message !== 'string') return undefined
+  const plain = message.replace(/\p{Cc}+/gu, ' ').trim()
+  // Cut at bytes, then drop the character that the cut may have split.
+  const bytes = Buffer.from(plain)
+  if (bytes.length <= MAX_MESSAGE_BYTES) return plain
+  return bytes.toString('utf8', 0, MAX_MESSAGE_BYTES).replace(/\uFFFD+$/, '')
+}

@@ -1,0 +1,22 @@
+/**
+ * A task to create: what is checked and what is sent, made from the same bytes. `body` is the whole
+ * create body as it goes upstream; `inputValues` the bytes of its member of that name.
+ */
+export type CreateRequest = {
+  packageName: string
+  packageVersion: string
+  blockName: string
+  inputValues: Buffer | undefined
+  body: Buffer
+}
+
+/** A create from its parts; the inputs are passed on byte for byte. */
+export function toCreateRequest(parts: Omit<CreateRequest, 'body'>): CreateRequest {
+  const { packageName, packageVersion, blockName, inputValues } = parts
+  const head = JSON.stringify({ type: 'serverless', packageName, packageVersion, blockName })
+  const body =
+    inputValues === undefined
+      ? Buffer.from(head)
+      : Buffer.concat([Buffer.from(`${head.slice(0, -1)},"inputValues":`), inputValues, Buffer.from('}')])
+  return { ...parts, body }
+}

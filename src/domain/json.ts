@@ -1,0 +1,122 @@
+import { isUtf8 } from 'node:buffer'
+
+/** Deeper than any real input, far from what breaks a serialiser further on. */
+export const MAX_JSON_DEPTH = 100
+
+/** Where the value of one top-level member stands in the text it was read from, byte for byte. */
+export type JsonMember = { name: string; bytes: Buffer }
+
+/** A JSON object as it came: its bytes, its parsed value, and its top-level members as bytes. */
+export type JsonObject = {
+  bytes: Buffer
+  value: { readonly [name: string]: unknown }
+  members: readonly JsonMember[]
+}
+
+/** Why a text is not taken as a JSON object; `message` is written for the caller. */
+export class JsonProblem extends Error {
+  override readonly name = 'JsonProblem'
+}
+
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+const COMMA = 0x2c
+
+/** `"__proto__":` in any spelling: no honest input has it, and it poisons whoever merges objects. */
+const PROTO_MEMBER =
+  /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0074)(?:o|\\u006f)(?:_|\\u005f){2}"\s*:/i
+
+/**
+ * Reads a JSON object without losing what parsing loses: a caller gets the parsed value to decide with
+ * and the bytes to pass on. Throws `JsonProblem` when the text is not UTF-8, not JSON, not an object,
+ * nested too deep, names a member twice at the top level, or has a `__proto__`.
+ */
+export function parseJsonObject(bytes: Buffer): JsonObject {
+  if (!isUtf8(bytes)) throw new JsonProblem('The body is not valid UTF-8.')
+  checkDepth(bytes)
+  const text = bytes.toString('utf8')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new JsonProblem('The body is not valid JSON.')
+  }
+  if (!isJsonObject(value)) throw new JsonProblem('The body is not a JSON object.')
+  if (PROTO_MEMBER.test(text)) throw new JsonProblem('The body has a member named __proto__.')
+  const members = topLevelMembers(bytes)
+  const names = new Set<string>()
+  for (const { name } of members) {
+    if (names.has(name)) throw new JsonProblem('A name stands twice at the top level of the body.')
+    names.add(name)
+  }
+  return { bytes, value, members }
+}
+
+/** Whether a parsed JSON value is an object, not an array and not null. */
+export function isJsonObject(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The bytes of the member of that name, or undefined. */
+export function memberBytes(object: JsonObject, name: string): Buffer | undefined {
+  return object.members.find((member) => member.name === name)?.bytes
+}
+
+/** The index of the quote that ends the string beginning at `start`, or the text's length. */
+function endOfString(bytes: Buffer, start: number): number {
+  let at = start + 1
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
+  return at
+}
+
+/** Runs on text that may not be JSON, before anything recursive sees it. */
+function checkDepth(bytes: Buffer): void {
+  let depth = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) at = endOfString(bytes, at)
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (++depth > MAX_JSON_DEPTH)
+        throw new JsonProblem(`The body is nested deeper than ${MAX_JSON_DEPTH} levels.`)
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--
+  }
+}
+
+/** The top-level members of a text that is known to be a JSON object. */
+function topLevelMembers(bytes: Buffer): JsonMember[] {
+  const members: JsonMember[] = []
+  let depth = 0
+  let name: string | undefined
+  let valueStart = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) {
+      const end = endOfString(bytes, at)
+      if (depth === 1 && name === undefined) name = JSON.parse(bytes.toString('utf8', at, end + 1))
+      at = end
+    } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++
+    else if (byte === COLON && depth === 1) valueStart = at + 1
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte === COMMA) {
+      const ends = byte === COMMA ? depth === 1 : --depth === 0
+      if (!ends || name === undefined) continue
+      members.push({ name, bytes: trimJsonSpace(bytes.subarray(valueStart, at)) })
+      name = undefined
+    }
+  }
+  return members
+}
+
+function trimJsonSpace(bytes: Buffer): Buffer {
+  const isSpace = (byte: number | undefined) =>
+    byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+  let start = 0
+  let end = bytes.length
+  while (start < end && isSpace(bytes[start])) start++
+  while (end > start && isSpace(bytes[end - 1])) end--
+  return bytes.subarray(start, end)
+}

@@ -1,0 +1,39 @@
+/** Bounds of the wait between two looks at one task, in milliseconds. */
+const SHORTEST_WAIT_MS = 200
+const LONGEST_WAIT_MS = 3_000
+
+/** Bounds within which upstream's Retry-After is believed, in milliseconds. */
+const LONGEST_RETRY_AFTER_MS = 60_000
+
+/** How far a wait is moved at random to either side, so that looks do not fall into step. */
+const JITTER = 0.1
+
+/**
+ * How long to wait before looking again at a task of that age: a tenth of it, so that a run is answered
+ * within a tenth of its own length. `random` is from 0 to 1.
+ */
+export function nextLookDelayMs(ageMs: number, random: number): number {
+  const wait = Math.min(Math.max(ageMs / 10, SHORTEST_WAIT_MS), LONGEST_WAIT_MS)
+  return wait * (1 - JITTER + 2 * JITTER * random)
+}
+
+/** Whole seconds to advise a caller to wait before asking for a task of that age again. */
+export function adviseRetrySeconds(ageMs: number): number {
+  return Math.max(1, Math.round(nextLookDelayMs(ageMs, 0.5) / 1000))
+}
+
+/**
+ * Upstream's Retry-After in milliseconds, clamped to a minute; undefined when there is none or it makes
+ * no sense. Seconds or an HTTP date (RFC 9110, section 10.2.3).
+ */
+export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | undefined {
+  if (header === undefined) return undefined
+  const text = header.trim()
+  const ms = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : /GMT$/.test(text)
+      ? Date.parse(text) - nowMs
+      : Number.NaN
+  if (Number.isNaN(ms)) return undefined
+  return Math.min(Math.max(ms, 0), LONGEST_RETRY_AFTER_MS)
+}

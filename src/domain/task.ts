@@ -1,0 +1,61 @@
+import { isJsonObject, type JsonObject, memberBytes } from './json.ts'
+
+/**
+ * What is known of a task. A status never seen before means that it still runs. `progress` is as
+ * upstream gave it, 0 to 1 or 0 to 100. A success keeps upstream's own bytes, so that no number changes
+ * on its way through.
+ */
+export type TaskState =
+  | { kind: 'running'; status: string; progress: number }
+  | { kind: 'success'; resultURL: Buffer; resultData: Buffer | undefined }
+  | { kind: 'failed'; message: string; quota: boolean }
+
+export type EndedTask = Exclude<TaskState, { kind: 'running' }>
+
+/** What a task is known to be once its create was answered. */
+export const NEW_TASK: TaskState = { kind: 'running', status: 'queued', progress: 0 }
+
+const NULL = Buffer.from('null')
+
+/** Longest message of a failed task that is passed on, in characters. */
+const MAX_MESSAGE_LENGTH = 16 * 1024
+
+const QUOTA_WORDS = /insufficient|quota|balance|credit|余额|点数|费用/i
+
+/** A task's state from upstream's TaskResult; undefined when the answer is no TaskResult. */
+export function toTaskState(answer: JsonObject): TaskState | undefined {
+  const { status, progress, error } = answer.value
+  if (typeof status !== 'string' || status === '') return undefined
+  if (status === 'success') {
+    return {
+      kind: 'success',
+      resultURL: memberBytes(answer, 'resultURL') ?? NULL,
+      resultData: memberBytes(answer, 'resultData'),
+    }
+  }
+  if (status === 'failed') return toFailedTask(error)
+  return {
+    kind: 'running',
+    status,
+    progress: typeof progress === 'number' && Number.isFinite(progress) ? progress : 0,
+  }
+}
+
+/** A failed task from whatever upstream said of it. */
+export function toFailedTask(error: unknown): TaskState {
+  const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
+  const message =
+    typeof said === 'string' && said !== '' ? said.slice(0, MAX_MESSAGE_LENGTH) : 'The task failed.'
+  return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }
+}
+
+/** The answer of a run that succeeded, as JSON: upstream's bytes under the gateway's four names. */
+export function toSuccessBody(taskID: string, task: Extract<TaskState, { kind: 'success' }>): Buffer {
+  const parts = [
+    Buffer.from(`{"taskID":${JSON.stringify(taskID)},"status":"success","resultURL":`),
+    task.resultURL,
+  ]
+  if (task.resultData !== undefined) parts.push(Buffer.from(',"resultData":'), task.resultData)
+  parts.push(Buffer.from('}'))
+  return Buffer.concat(parts)
+}

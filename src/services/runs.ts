@@ -1,0 +1,125 @@
+import type { TaskApi } from '../cloud/task-api.ts'
+import type { CreateRequest } from '../domain/create-request.ts'
+import { type EndedTask, NEW_TASK, type TaskState } from '../domain/task.ts'
+import { type Failure, GatewayError } from '../errors.ts'
+import type { Admission } from './admission.ts'
+import { type RequestContext, toCallContext } from './caller.ts'
+import type { Drain } from './drain.ts'
+import type { Watcher } from './watcher.ts'
+
+/** A task that this gateway created. `answer` is upstream's own. */
+export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer }
+
+/** A task to wait for. `isNew`: created just now, so there is no need to ask at once. */
+export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean }
+
+/** How a wait ends; its time being over is one of its ends. `ageMs` is how long the task has run, as far as we know. */
+export type RunEnd =
+  | { kind: 'ended'; taskID: string; task: EndedTask }
+  | { kind: 'pending'; taskID: string; status: string; progress: number; ageMs: number }
+
+export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void }
+
+/** The use cases around a run: creating it, and waiting for its end. */
+export type Runs = {
+  /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`, `draining`. */
+  enter(): () => void
+  /** Creates the task, once. Throws `GatewayError`; `draining` when nothing new begins any more. */
+  create(context: RequestContext, request: CreateRequest): Promise<CreatedTask>
+  /** Where a task stands right now, from one request. */
+  look(context: RequestContext, taskID: string): Promise<RunEnd>
+  /**
+   * Waits until the task has ended, the time is over, the caller has left or the process ends. Throws
+   * `GatewayError` with the task's id when the task can't be watched.
+   */
+  wait(context: RequestContext, awaited: AwaitedTask, options: WaitOptions): Promise<RunEnd>
+}
+
+export type RunsParts = {
+  api: TaskApi
+  watcher: Watcher
+  admission: Admission
+  drain: Drain
+  now: () => number
+}
+
+export function createRuns({ api, watcher, admission, drain, now }: RunsParts): Runs {
+  const refuseWhenDraining = () => {
+    if (drain.draining) throw new GatewayError({ code: 'draining' })
+  }
+  return {
+    enter: () => {
+      refuseWhenDraining()
+      return admission.enter()
+    },
+    create: async (context, request) => {
+      refuseWhenDraining()
+      // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
+      const { credential, trace } = toCallContext(context)
+      const { taskID, answer } = await api.create({ credential, trace }, request.body)
+      context.trace.taskID = taskID
+      return { taskID, createdAtMs: now(), answer: answer.bytes }
+    },
+    look: async (context, taskID) => {
+      const { state } = await api.result(toCallContext(context), taskID)
+      return toRunEnd(taskID, state, 0)
+    },
+    wait: (context, awaited, options) => waitForEnd({ watcher, drain, now }, context, awaited, options),
+  }
+}
+
+function toRunEnd(taskID: string, state: TaskState, ageMs: number): RunEnd {
+  if (state.kind !== 'running') return { kind: 'ended', taskID, task: state }
+  return { kind: 'pending', taskID, status: state.status, progress: state.progress, ageMs }
+}
+
+/** Whatever happens first ends the wait, and everything that was set up for it is taken down then. */
+function waitForEnd(
+  { watcher, drain, now }: Pick<RunsParts, 'watcher' | 'drain' | 'now'>,
+  context: RequestContext,
+  awaited: AwaitedTask,
+  options: WaitOptions,
+): Promise<RunEnd> {
+  const { taskID, createdAtMs, isNew } = awaited
+  return new Promise((resolve, reject) => {
+    let state: TaskState | undefined = isNew ? NEW_TASK : undefined
+    let setback: Failure | undefined
+    const undo: (() => void)[] = []
+    let over = false
+    const finish = (settle: () => void) => {
+      if (over) return
+      over = true
+      for (const step of undo) step()
+      settle()
+    }
+    const fail = (failure: Failure) => finish(() => reject(new GatewayError(failure, { taskID })))
+    const stop = () => {
+      // A task of which nothing was ever seen may not exist: then what went wrong is the answer.
+      if (state === undefined && setback !== undefined) fail(setback)
+      else finish(() => resolve(toRunEnd(taskID, state ?? NEW_TASK, now() - createdAtMs)))
+    }
+
+    const timer = setTimeout(stop, options.waitMs)
+    undo.push(() => clearTimeout(timer))
+    context.signal.addEventListener('abort', stop, { once: true })
+    undo.push(() => context.signal.removeEventListener('abort', stop))
+    undo.push(drain.onBegin(stop))
+    const leave = watcher.watch(
+      { credential: context.caller.credential, taskID, createdAtMs, isNew },
+      {
+        onState: (seen) => {
+          state = seen
+          options.onState?.(seen)
+          if (seen.kind !== 'running') stop()
+        },
+        onFailure: fail,
+        onSetback: (failure) => {
+          setback = failure
+        },
+      },
+    )
+    undo.push(leave)
+    if (over) leave()
+    if (context.signal.aborted) stop()
+  })
+}

@@ -1,0 +1,53 @@
+import type { Credential } from '../cloud/credential.ts'
+import type { TaskState } from '../domain/task.ts'
+import type { Failure } from '../errors.ts'
+import { CredentialWatch, type LookAt } from './credential-watch.ts'
+
+/** A task to be watched with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created. */
+export type WatchTarget = { credential: Credential; taskID: string; createdAtMs: number; isNew: boolean }
+
+/** Told what is found out; after an ended state or `onFailure` nothing more comes. */
+export type Waiter = {
+  onState(state: TaskState): void
+  /** The task can't be watched any further, whatever time there is. */
+  onFailure(failure: Failure): void
+  /** A look that failed and will be repeated. */
+  onSetback?(failure: Failure): void
+}
+
+export type Watcher = {
+  /** Joins; the returned function leaves. The last to leave ends the looking. The right to the task was checked before. */
+  watch(target: WatchTarget, waiter: Waiter): () => void
+  /** How many tasks are looked at. */
+  size(): number
+  close(): void
+}
+
+export type WatcherOptions = {
+  lookAt: LookAt
+  /** Looks at running tasks, a second and credential. */
+  pollRate: number
+  now: () => number
+  random: () => number
+}
+
+/** The one watcher of the process: one `CredentialWatch` for each credential that somebody waits with. */
+export function createWatcher(options: WatcherOptions): Watcher {
+  const watches = new Map<string, CredentialWatch>()
+  return {
+    watch: (target, waiter) => {
+      const { credential } = target
+      let watch = watches.get(credential.id)
+      if (watch === undefined) {
+        watch = new CredentialWatch(credential, options, () => watches.delete(credential.id))
+        watches.set(credential.id, watch)
+      }
+      return watch.join(target, waiter)
+    },
+    size: () => [...watches.values()].reduce((sum, watch) => sum + watch.size, 0),
+    close: () => {
+      for (const watch of watches.values()) watch.close()
+      watches.clear()
+    },
+  }
+}
