@@ -21,6 +21,8 @@ type Watched = {
   /** The look under way, if there is one: never two. */
   look: AbortController | undefined
   missingSinceMs: number | undefined
+  /** Created by us just now: upstream may need a moment until it knows it. */
+  isNew: boolean
 }
 
 /** All watching done with one credential: one queue of tasks by when they are due, one budget, one timer. */
@@ -67,6 +69,7 @@ export class CredentialWatch {
       state: isNew ? NEW_TASK : undefined,
       look: undefined,
       missingSinceMs: undefined,
+      isNew,
     }
     this.#tasks.set(taskID, watched)
     this.#due.push(watched, isNew ? now + nextLookDelayMs(0, this.#options.random()) : now)
@@ -143,7 +146,8 @@ export class CredentialWatch {
     const now = this.#options.now()
     if (failure.code === 'not_found') watched.missingSinceMs ??= now
     else this.#budget.failed(failure, now)
-    if (!isFinal(failure, now - (watched.missingSinceMs ?? now))) {
+    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : NOT_FOUND_PATIENCE_MS
+    if (!isFinal(failure, missingForMs)) {
       for (const waiter of watched.waiters) waiter.onSetback?.(failure)
       return
     }

@@ -22,7 +22,7 @@ export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void
 
 /** The use cases around a run: creating it, and waiting for its end. */
 export type Runs = {
-  /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`, `draining`. */
+  /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`. */
   enter(): () => void
   /** Creates the task, once. Throws `GatewayError`; `draining` when nothing new begins any more. */
   create(context: RequestContext, request: CreateRequest): Promise<CreatedTask>
@@ -48,10 +48,7 @@ export function createRuns({ api, watcher, admission, drain, now }: RunsParts): 
     if (drain.draining) throw new GatewayError({ code: 'draining' })
   }
   return {
-    enter: () => {
-      refuseWhenDraining()
-      return admission.enter()
-    },
+    enter: () => admission.enter(),
     create: async (context, request) => {
       refuseWhenDraining()
       // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
@@ -72,6 +69,9 @@ function toRunEnd(taskID: string, state: TaskState, ageMs: number): RunEnd {
   if (state.kind !== 'running') return { kind: 'ended', taskID, task: state }
   return { kind: 'pending', taskID, status: state.status, progress: state.progress, ageMs }
 }
+
+/** A task that exists for all we know, and was never seen. */
+const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0 }
 
 /** Whatever happens first ends the wait, and everything that was set up for it is taken down then. */
 function waitForEnd(
@@ -96,7 +96,7 @@ function waitForEnd(
     const stop = () => {
       // A task of which nothing was ever seen may not exist: then what went wrong is the answer.
       if (state === undefined && setback !== undefined) fail(setback)
-      else finish(() => resolve(toRunEnd(taskID, state ?? NEW_TASK, now() - createdAtMs)))
+      else finish(() => resolve(toRunEnd(taskID, state ?? UNSEEN_TASK, now() - createdAtMs)))
     }
 
     const timer = setTimeout(stop, options.waitMs)

@@ -1,0 +1,45 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Scope } from '../domain/caller.ts'
+import type { Trace } from '../domain/trace.ts'
+import type { Caller, RequestContext } from '../services/caller.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who sent the request; set by `authenticate` before any route of a surface runs. */
+    caller: Caller | null
+  }
+  interface FastifyContextConfig {
+    /** The scope a caller needs for this route, or `public`. A route without it answers nobody. */
+    scope?: Scope | 'public'
+  }
+}
+
+const traces = new WeakMap<FastifyRequest, Trace>()
+
+/** Where a request's log line is gathered. */
+export function traceOf(request: FastifyRequest): Trace {
+  let trace = traces.get(request)
+  if (trace === undefined) {
+    trace = {}
+    traces.set(request, trace)
+  }
+  return trace
+}
+
+/** What a service is told of a request. Only for routes behind `authenticate`. */
+export function toContext(request: FastifyRequest, reply: FastifyReply): RequestContext {
+  if (request.caller === null) throw new Error('a route of a surface ran without a caller')
+  return { caller: request.caller, signal: leaveSignal(reply), trace: traceOf(request) }
+}
+
+/**
+ * Aborts when the caller has left before its answer was written. Fastify's own `request.signal` aborts as
+ * soon as a body has been read, and `AbortSignal.any` leaks: hence one controller of ours a request.
+ */
+function leaveSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort()
+  })
+  return controller.signal
+}

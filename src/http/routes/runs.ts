@@ -1,0 +1,96 @@
+import type { Runs } from '../../services/runs.ts'
+import { readJsonObject } from '../bodies.ts'
+import { toContext } from '../caller.ts'
+import { RunBody, toSimplifiedCreate } from '../create-body.ts'
+import { sendCreated } from '../created-answer.ts'
+import { defineRoute, type Route } from '../route.ts'
+import { answerWhenEnded } from '../run-answer.ts'
+import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
+import {
+  json,
+  jsonBody,
+  NoQuery,
+  PENDING_HEADERS,
+  PreferHeader,
+  problems,
+  RunPending,
+  RunSuccess,
+  TASK_HEADERS,
+  TaskCreated,
+  WaitQuery,
+} from '../schemas.ts'
+
+export type RunRouteParts = { runs: Runs; waits: WaitLimits; maxBodyBytes: number }
+
+/** `POST /run`: creates a task, waits, answers with its result. */
+export function postRun({ runs, waits, maxBodyBytes }: RunRouteParts): Route {
+  return defineRoute({
+    method: 'POST',
+    url: '/run',
+    config: { scope: 'run' },
+    schema: {
+      summary: 'Run a block and wait for its result',
+      tags: ['runs'],
+      querystring: WaitQuery,
+      headers: PreferHeader,
+      body: jsonBody(RunBody),
+      response: {
+        200: json(
+          'The run succeeded; or, with Accept: text/event-stream, its events.',
+          RunSuccess,
+          TASK_HEADERS,
+        ),
+        202: json('The run goes on; ask for it by its id.', RunPending, PENDING_HEADERS),
+        ...problems(402, 404, 408, 409, 413, 415, 422),
+      },
+    },
+    handler: async (request, reply) => {
+      const form = answerFormOf(request, waits)
+      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
+      const context = toContext(request, reply)
+      if (form.kind === 'async') {
+        const created = await runs.create(context, create)
+        applyPreference(reply, form)
+        return sendCreated(created, reply)
+      }
+      const leave = runs.enter()
+      try {
+        const { taskID, createdAtMs } = await runs.create(context, create)
+        applyPreference(reply, form)
+        return await answerWhenEnded(
+          runs,
+          context,
+          { taskID, createdAtMs, isNew: true },
+          form,
+          request,
+          reply,
+        )
+      } finally {
+        leave()
+      }
+    },
+  })
+}
+
+/** `POST /tasks`: creates a task and answers with its id at once. */
+export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
+  return defineRoute({
+    method: 'POST',
+    url: '/tasks',
+    config: { scope: 'run' },
+    schema: {
+      summary: 'Create a task',
+      tags: ['tasks'],
+      querystring: NoQuery,
+      body: jsonBody(RunBody),
+      response: {
+        202: json('The task was created.', TaskCreated, PENDING_HEADERS),
+        ...problems(402, 404, 408, 409, 413, 415, 422),
+      },
+    },
+    handler: async (request, reply) => {
+      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
+      return sendCreated(await runs.create(toContext(request, reply), create), reply)
+    },
+  })
+}

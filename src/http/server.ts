@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifySchemaCompiler } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Failure, GatewayError } from '../errors.ts'
+import { logRequest } from './access-log.ts'
+import { sendProblem, toProblemAnswer } from './problem.ts'
+import { endUnreadBody, holdContinue } from './unread-body.ts'
+
+/** Longer than the idle timeout of the load balancers in front of us, so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+const HEADERS_TIMEOUT_MS = 20_000
+/** How often Node looks for connections whose head does not come. */
+const CONNECTIONS_CHECK_MS = 5_000
+/** Longer parameters than any id or name we take. */
+const MAX_PARAM_LENGTH = 400
+
+/** A cookie's value as it came, because that is what goes upstream. The plugin passes this on to its parser. */
+const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string } = {
+  decode: (value) => value,
+}
+
+export type ServerOptions = { logger: FastifyBaseLogger; trustProxy: readonly string[] }
+
+/** Fastify with everything set that its defaults leave open; no routes yet. */
+export function createServer({ logger, trustProxy }: ServerOptions): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    return503OnClosing: false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: sendProblem,
+  })
+  // Node drops header lines beyond a count without a word; their size is bounded anyway.
+  app.server.maxHeadersCount = 0
+  app.server.on('checkContinue', (request, response) => {
+    holdContinue(request)
+    app.server.emit('request', request, response)
+  })
+
+  app.decorateRequest('caller', null)
+  app.register(cookie, { parseOptions: COOKIE_PARSING })
+  app.removeAllContentTypeParsers()
+  // Bodies stay unread until a route reads them (bodies.ts).
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.setValidatorCompiler(compileCheck)
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body))
+  app.setErrorHandler(sendProblem)
+  app.setNotFoundHandler(() => {
+    throw new GatewayError({ code: 'not_found', what: 'route' })
+  })
+
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    reply.header('x-content-type-options', 'nosniff')
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    endUnreadBody(request, reply)
+  })
+  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  return app
+}
+
+/** A caller's own id when it is one that can stand in a log, else a new one. */
+function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
+}
+
+/** Queries are checked as the text they are; ids and bodies have checks of their own, with answers of their own. */
+const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  if (httpPart !== 'querystring') return () => true
+  const compiled = Compile(schema)
+  return (query: unknown) => {
+    if (compiled.Check(query)) return { value: query }
+    return { error: [...compiled.Errors(query)] as never }
+  }
+}
+
+/** What is no HTTP never becomes a request; it is answered on the socket. */
+function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const failure: Failure =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? { code: 'request_timeout', detail: 'The request did not come in time.' }
+      : { code: 'invalid_request', detail: 'This is not HTTP as the gateway takes it.' }
+  const { status, problem } = toProblemAnswer(failure, randomUUID())
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  )
+}
