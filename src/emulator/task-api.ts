@@ -1,0 +1,155 @@
+import { type Answer, errorAnswer, jsonAnswer, rawJsonAnswer } from './answers.ts'
+import { type ApiRequest, isObject, parseObject } from './api-request.ts'
+import { type PackageShelf, type PublishedBlock, toBlockInputs } from './packages.ts'
+import { rawMembers, toByteText } from './raw-json.ts'
+import { latestItem, listItem, resultOf, type TaskView } from './task-json.ts'
+import { findPage, parseListQuery } from './task-list.ts'
+import { logsPage } from './task-logs.ts'
+import { stateAt, type Task } from './task-state.ts'
+import type { TaskStore } from './tasks.ts'
+
+const MAX_CONCURRENCY = 10_000
+const MAX_QUEUE_SIZE = 100_000
+const MAX_LATEST_WORKLOADS = 50
+const DIGITS = /^[1-9]\d{0,8}$/
+
+export type TaskApi = Record<
+  'create' | 'list' | 'latest' | 'detail' | 'result' | 'logs' | 'dashboard' | 'pause' | 'resume',
+  (request: ApiRequest) => Answer
+>
+
+export type TaskApiParts = {
+  readonly tasks: TaskStore
+  readonly packages: PackageShelf
+  readonly progressScale: 1 | 100
+  readonly now: () => number
+  hasCredit(identity: string): boolean
+}
+
+/** The operations of the task API on requests that are authenticated already. */
+export function createTaskApi(parts: TaskApiParts): TaskApi {
+  return {
+    create: (request) => create(parts, request),
+    list: (request) => list(parts, request),
+    latest: (request) => latest(parts, request),
+    detail: (request) =>
+      withTask(parts, request, (task) => listItem(task, stateOf(parts, task), viewOf(parts, request))),
+    result: (request) =>
+      withTask(parts, request, (task) => resultOf(stateOf(parts, task), viewOf(parts, request))),
+    logs: (request) => logs(parts, request),
+    dashboard: (request) => dashboard(parts, request),
+    pause(request) {
+      if (!isEmptyOrObject(request.body)) return errorAnswer(400, 'the body must be a JSON object')
+      parts.tasks.pause(request.identity)
+      return jsonAnswer({ pauseType: 'user' })
+    },
+    resume(request) {
+      if (!isEmptyOrObject(request.body)) return errorAnswer(400, 'the body must be a JSON object')
+      parts.tasks.resume(request.identity)
+      return jsonAnswer({ pauseType: null })
+    },
+  }
+}
+
+function create(parts: TaskApiParts, { identity, body }: ApiRequest): Answer {
+  const wanted = parseObject(body)
+  if (wanted === undefined) return errorAnswer(400, 'the body must be a JSON object')
+  if (wanted.type !== 'serverless') return errorAnswer(400, 'type must be serverless')
+  const block = findBlock(parts.packages, wanted)
+  if ('status' in block) return block
+  const values = wanted.inputValues ?? {}
+  if (!isObject(values) || wanted.inputValues === null)
+    return errorAnswer(400, 'inputValues must be an object')
+  if (!parts.hasCredit(identity)) {
+    return errorAnswer(402, 'Insufficient credit', 'OOMOL_INSUFFICIENT_CREDIT')
+  }
+  const inputs = rawMembers(toByteText(body)).get('inputValues') ?? '{}'
+  const plan = block.run(toBlockInputs(values, inputs))
+  const task = parts.tasks.create({ identity, block, inputs, rawBody: body, plan })
+  return jsonAnswer({ taskID: task.taskID })
+}
+
+function findBlock(packages: PackageShelf, wanted: Record<string, unknown>): PublishedBlock | Answer {
+  const { packageName, packageVersion, blockName } = wanted
+  if (!isName(packageName)) return errorAnswer(400, 'packageName must be a string')
+  if (!isName(packageVersion)) return errorAnswer(400, 'packageVersion must be a string')
+  if (!isName(blockName)) return errorAnswer(400, 'blockName must be a string')
+  const pkg = packages.find(packageName, packageVersion)
+  if (pkg === undefined) return errorAnswer(404, `there is no package ${packageName}@${packageVersion}`)
+  return (
+    packages.findBlock(pkg, blockName) ??
+    errorAnswer(404, `there is no block ${blockName} in ${packageName}@${pkg.packageVersion}`)
+  )
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function list(parts: TaskApiParts, request: ApiRequest): Answer {
+  const query = parseListQuery(request.query)
+  if (typeof query === 'string') return errorAnswer(400, query)
+  const at = parts.now() - request.faults.lagMs
+  const tasks = parts.tasks.list(request.identity)
+  const view = viewOf(parts, request)
+  const page = findPage(tasks, query, { at, phases: parts.tasks.phases, order: request.faults.order })
+  const items = page.tasks.map((task) => listItem(task, stateAt(task, at, parts.tasks.phases), view))
+  return rawJsonAnswer(`{"tasks":[${items.join()}],"nextToken":${JSON.stringify(page.nextToken)}}`)
+}
+
+function latest(parts: TaskApiParts, request: ApiRequest): Answer {
+  const wanted = new Set(request.query.get('workloadIDs')?.split(',') ?? [])
+  if (wanted.size === 0 || wanted.size > MAX_LATEST_WORKLOADS || wanted.has('')) {
+    return errorAnswer(400, `workloadIDs must be 1 to ${MAX_LATEST_WORKLOADS} ids`)
+  }
+  const items: string[] = []
+  const tasks = parts.tasks.list(request.identity)
+  for (const workloadID of wanted) {
+    const task = tasks.findLast(({ block }) => block.workloadID === workloadID)
+    if (task !== undefined) items.push(latestItem(task, stateOf(parts, task), viewOf(parts, request)))
+  }
+  return rawJsonAnswer(`[${items.join()}]`)
+}
+
+function logs(parts: TaskApiParts, request: ApiRequest): Answer {
+  const page = request.query.get('page') ?? '1'
+  if (!DIGITS.test(page)) return errorAnswer(400, 'page must be a whole number from 1')
+  return withTask(parts, request, (task) =>
+    JSON.stringify({ logs: logsPage(task, stateOf(parts, task), parts.now(), Number(page)) }),
+  )
+}
+
+function dashboard(parts: TaskApiParts, { identity }: ApiRequest): Answer {
+  const count = { queued: 0, scheduling: 0, scheduled: 0, running: 0 }
+  for (const task of parts.tasks.list(identity)) {
+    const { status } = stateOf(parts, task)
+    if (status !== 'success' && status !== 'failed') count[status]++
+  }
+  const paused = parts.tasks.isPaused(identity)
+  return jsonAnswer({
+    limits: { maxConcurrency: MAX_CONCURRENCY, maxQueueSize: MAX_QUEUE_SIZE },
+    count,
+    pause: { paused, type: paused ? 'user' : null, canResume: paused },
+  })
+}
+
+/** Tasks of others do not exist. */
+function withTask(parts: TaskApiParts, request: ApiRequest, show: (task: Task) => string): Answer {
+  const task = parts.tasks.find(request.params[0] ?? '')
+  if (task === undefined || task.identity !== request.identity) return errorAnswer(404, 'task not found')
+  return rawJsonAnswer(show(task))
+}
+
+function stateOf(parts: TaskApiParts, task: Task) {
+  return stateAt(task, parts.now(), parts.tasks.phases)
+}
+
+function viewOf(parts: TaskApiParts, { faults }: ApiRequest): TaskView {
+  const status = faults.fault?.kind === 'unknown-status' ? faults.fault.status : undefined
+  return { progressScale: parts.progressScale, status }
+}
+
+/** `{}` is what the Python SDK sends, nothing at all what the TypeScript SDK sends. */
+function isEmptyOrObject(body: Buffer): boolean {
+  return body.length === 0 || parseObject(body) !== undefined
+}
