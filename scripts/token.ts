@@ -1,0 +1,8 @@
+import { randomBytes } from 'node:crypto'
+import { hashToken } from '../src/domain/token.ts'
+
+/** 256 bits: nobody guesses them, so that a plain SHA-256 is enough to keep. */
+const token = randomBytes(32).toString('base64url')
+
+console.log(`token        ${token}`)
+console.log(`tokenSha256  ${hashToken(token).toString('hex')}`)

@@ -1,0 +1,16 @@
+/** A named function: a block of a package under a name, with values filled in (design.md, section 7). */
+export type FunctionConfig = {
+  /** `isFunctionName`; unique. */
+  readonly name: string
+  readonly packageName: string
+  /** An exact version, or a tag such as `latest`. */
+  readonly packageVersion: string
+  readonly blockName: string
+  readonly description?: string
+  /** Default values of inputs, which a caller may replace. JSON values. */
+  readonly inputs: Readonly<Record<string, unknown>>
+  /** Values a caller can't set and need not see (they may come from secrets). JSON values; no key of `inputs`. */
+  readonly fixed: Readonly<Record<string, unknown>>
+  /** How long `POST /run/{function}` waits unless asked otherwise; left out: the gateway's default. */
+  readonly waitMs?: number
+}
