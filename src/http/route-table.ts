@@ -21,8 +21,9 @@ export function collectRoutes(app: FastifyInstance): RegisteredRoute[] {
 export function methodNotAllowed(routes: readonly RegisteredRoute[]): FastifyPluginCallback {
   return (app, _options, done) => {
     const methodsByUrl = new Map<string, Set<string>>()
-    for (const { url, method } of routes) {
-      if (url.includes('*')) continue
+    for (const { url, method, scope } of routes) {
+      // The pages of a plugin are its own business.
+      if (scope === undefined) continue
       methodsByUrl.set(url, (methodsByUrl.get(url) ?? new Set()).add(method))
     }
     for (const [url, taken] of methodsByUrl) {

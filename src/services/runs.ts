@@ -99,7 +99,13 @@ function waitForEnd(
       else finish(() => resolve(toRunEnd(taskID, state ?? UNSEEN_TASK, now() - createdAtMs)))
     }
 
-    const timer = setTimeout(stop, options.waitMs)
+    // Of a task not seen yet there is nothing to tell: the first look is waited for, however short the wait.
+    let late = false
+    const onDeadline = () => {
+      late = true
+      if (state !== undefined || setback !== undefined) stop()
+    }
+    const timer = setTimeout(onDeadline, options.waitMs)
     undo.push(() => clearTimeout(timer))
     context.signal.addEventListener('abort', stop, { once: true })
     undo.push(() => context.signal.removeEventListener('abort', stop))
@@ -110,11 +116,12 @@ function waitForEnd(
         onState: (seen) => {
           state = seen
           options.onState?.(seen)
-          if (seen.kind !== 'running') stop()
+          if (late || seen.kind !== 'running') stop()
         },
         onFailure: fail,
         onSetback: (failure) => {
           setback = failure
+          if (late) stop()
         },
       },
     )

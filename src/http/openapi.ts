@@ -1,0 +1,51 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { defineRoute, type Route } from './route.ts'
+import { ProblemSchema } from './schemas.ts'
+
+const DESCRIPTION = `A self-hosted gateway in front of OOMOL Cloud Task v3. It holds the organisation's key;
+callers have gateway tokens. Every error is an \`application/problem+json\` with a \`code\`.`
+
+/** Collects the description of every route registered after this, and serves a page to read and try it. */
+export function describeApi(app: FastifyInstance, version: string): void {
+  app.addSchema(ProblemSchema)
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'oomol-gateway', version, description: DESCRIPTION },
+      tags: [
+        { name: 'runs', description: 'Run a block or a function and get its result' },
+        { name: 'tasks', description: 'Tasks, their results and logs' },
+        { name: 'queue', description: 'The queue that tasks stand in' },
+        { name: 'native', description: "The upstream's own paths, for the official clients" },
+        { name: 'operations', description: 'For whoever runs the gateway' },
+      ],
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', description: 'A gateway token.' },
+          cookie: { type: 'apiKey', in: 'cookie', name: 'oomol-token', description: "A user's own cookie." },
+        },
+      },
+      security: [{ token: [] }, { cookie: [] }],
+    },
+    hideUntagged: true,
+    refResolver: { buildLocalReference: (json) => String(json.$id) },
+    transform: ({ schema, url, route }) => {
+      const isPublic = route.config?.scope === 'public'
+      const scope = isPublic ? {} : { description: `Scope: \`${route.config?.scope}\`.` }
+      return { schema: { ...scope, ...schema, ...(isPublic ? { security: [] } : {}) }, url }
+    },
+  })
+  app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { url: '/openapi.json' }, staticCSP: true })
+}
+
+/** `GET /openapi.json`: the description, as it was collected. */
+export function openApiDocument(app: FastifyInstance): Route {
+  return defineRoute({
+    method: 'GET',
+    url: '/openapi.json',
+    config: { scope: 'public' },
+    handler: async () => app.swagger(),
+  })
+}

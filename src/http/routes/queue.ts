@@ -1,0 +1,46 @@
+import { Type } from 'typebox'
+import type { Tasks } from '../../services/tasks.ts'
+import { readOptionalJsonObject } from '../bodies.ts'
+import { toContext } from '../caller.ts'
+import { defineRoute, type Route } from '../route.ts'
+import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
+import { sendJson } from './tasks.ts'
+
+type Door = { url: string; tag: 'queue' | 'native' }
+
+const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
+
+export function queueDashboard(tasks: Tasks, { url, tag }: Door): Route {
+  return defineRoute({
+    method: 'GET',
+    url,
+    config: { scope: 'queue:read' },
+    schema: {
+      summary: 'Limits, counts and pause of the queue',
+      tags: [tag],
+      querystring: NoQuery,
+      response: { 200: json('The dashboard.', UpstreamObject), ...problems() },
+    },
+    handler: async (request, reply) => sendJson(reply, await tasks.dashboard(toContext(request, reply))),
+  })
+}
+
+/** Pauses or resumes. A body says nothing that upstream knows of; it may be `{}` or left out. */
+export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: Door): Route {
+  return defineRoute({
+    method: 'POST',
+    url,
+    config: { scope: 'queue:write' },
+    schema: {
+      summary: paused ? 'Pause the queue' : 'Resume the queue',
+      tags: [tag],
+      querystring: NoQuery,
+      body: jsonBody(Type.Object({}, { description: 'May be left out.' })),
+      response: { 200: json('What pauses the queue now.', UpstreamObject), ...problems(408, 413, 415) },
+    },
+    handler: async (request, reply) => {
+      await readOptionalJsonObject(request, reply, PAUSE_BODY_LIMIT_BYTES)
+      return sendJson(reply, await tasks.setPaused(toContext(request, reply), paused))
+    },
+  })
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs'
+import closeWithGrace from 'close-with-grace'
+import { pino } from 'pino'
+import { buildApp } from './app.ts'
+import type { Config } from './config/config.ts'
+import { loadConfig } from './config/load-config.ts'
+import { ConfigError, formatConfigProblems } from './config/problems.ts'
+
+/** What `sysexits.h` calls EX_CONFIG. */
+const EXIT_CONFIG = 78
+
+await run()
+
+async function run(): Promise<void> {
+  const config = readConfigOrExit()
+  const logger = pino({ level: config.logLevel, base: null, formatters: { level: (level) => ({ level }) } })
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const gateway = buildApp(config, { logger, version, now: Date.now, random: Math.random })
+
+  // The inner deadline is shorter than this one, which is for a shutdown that is itself at fault.
+  closeWithGrace({ delay: config.shutdownGraceMs, logger: false }, async ({ signal, err }) => {
+    if (err) logger.fatal({ err }, 'unforeseen error, shutting down')
+    else logger.info({ signal }, 'shutting down')
+    await gateway.close()
+    logger.info('shut down')
+  })
+
+  try {
+    await gateway.app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    logger.fatal({ code: (error as NodeJS.ErrnoException).code }, 'HOST and PORT cannot be listened on')
+    process.exit(1)
+  }
+  if (config.auth === 'none') {
+    logger.warn('GATEWAY_AUTH=none: whoever reaches this address acts with the key of the organisation')
+  }
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return loadConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${formatConfigProblems(error)}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+}
