@@ -1,0 +1,59 @@
+import type { CallerConfig } from '../domain/caller.ts'
+import type { FunctionConfig } from '../domain/named-function.ts'
+import type { Secret } from '../domain/secret.ts'
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+/** Base URLs are origin and path without a trailing slash; the task base has its `/v1` or `/v3` stripped. */
+export type UpstreamConfig = {
+  readonly taskUrl: string
+  readonly uploadUrl: string
+  readonly registryUrl: string
+  /** Whether http and private addresses are allowed upstream: the emulator and tests. */
+  readonly allowInsecure: boolean
+}
+
+/** Everything the gateway was told at start; deeply frozen (sets and buffers by type only). */
+export type Config = {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly upstream: UpstreamConfig
+  /** The organisation's key; undefined only when no caller would act with it. */
+  readonly apiKey: Secret | undefined
+  /**
+   * `none`: a request without any credential is anyone, under `PLAIN_RULES`. Tokens that are configured
+   * still identify their callers, and a wrong token is still refused.
+   */
+  readonly auth: 'token' | 'none'
+  readonly cookieMode: boolean
+  /** Of `GATEWAY_TOKENS` first, then of the file; ids and tokens are unique over both. */
+  readonly callers: readonly CallerConfig[]
+  readonly functions: readonly FunctionConfig[]
+  /** Exact origins for every caller; a caller's `rules.origins` come on top. */
+  readonly allowedOrigins: readonly string[]
+  /** Addresses and CIDRs. */
+  readonly trustProxy: readonly string[]
+  readonly runDefaultWaitMs: number
+  readonly runMaxWaitMs: number
+  readonly maxBodyBytes: number
+  readonly maxUploadBytes: number
+  readonly maxConcurrentRuns: number
+  /** Requests a second, per credential, for looking at running tasks. */
+  readonly pollRate: number
+  /** `memory:` or `file:PATH`. */
+  readonly storeUrl: string
+  readonly shutdownGraceMs: number
+  readonly logLevel: LogLevel
+  readonly metricsPort: number | undefined
+  readonly gatewayConfigPath: string | undefined
+  /** Whether `POST /run` of a plain package is validated against its schema too. */
+  readonly validateInputs: boolean
+}
+
+/** Freezes plain objects and arrays all the way down, in place. Buffers can't be frozen, sets only in vain. */
+export function freezeDeep<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  for (const part of Object.values(value)) freezeDeep(part)
+  return Object.freeze(value)
+}

@@ -1,0 +1,199 @@
+import { readFileSync } from 'node:fs'
+import { type CallerConfig, PLAIN_RULES } from '../domain/caller.ts'
+import type { Secret } from '../domain/secret.ts'
+import { isInsecureUrl } from './addresses.ts'
+import { type CallerFile, type CallerFileContext, readCallerFile } from './caller-file.ts'
+import { type Config, freezeDeep } from './config.ts'
+import { ConfigError, type ConfigProblem, type Report } from './problems.ts'
+import { findReferences } from './references.ts'
+import {
+  type Environment,
+  type ReadSettings,
+  readSettings,
+  type SettingName,
+  type SettingValues,
+} from './settings.ts'
+import { type TokenPair, toTokenPairs } from './tokens.ts'
+import { reportUnknownSettings } from './unknown-settings.ts'
+import { type Parse, toApiKey } from './values.ts'
+
+/** Reads a whole file as text, or throws with a `code`. */
+export type ReadFile = (path: string) => string
+
+type FileSetting = 'OOMOL_API_KEY_FILE' | 'GATEWAY_TOKENS_FILE' | 'GATEWAY_CONFIG'
+
+/** Where callers and keys come from. */
+type Sources = {
+  readonly apiKey: Secret | undefined
+  readonly tokenPairs: readonly TokenPair[]
+  readonly file: CallerFile | undefined
+}
+
+/** UTF-8 or nothing: what is no UTF-8 would change silently. A byte order mark is dropped. */
+function readTextFile(path: string): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+}
+
+/**
+ * The whole configuration out of the environment and the files it names, or a `ConfigError` with every
+ * problem there is.
+ */
+export function loadConfig(env: Environment, readFile: ReadFile = readTextFile): Config {
+  const problems: ConfigProblem[] = []
+  const report: Report = (setting, message) => problems.push({ setting, message })
+  const settings = readSettings(env, report)
+  const read = (name: FileSetting): string | undefined => readNamedFile(name, settings, readFile, report)
+  const apiKey = readSecret('OOMOL_API_KEY', toApiKey, settings, read, report)
+  const tokenPairs = readSecret('GATEWAY_TOKENS', toTokenPairs, settings, read, report) ?? []
+  const text = read('GATEWAY_CONFIG')
+  const file =
+    text === undefined
+      ? undefined
+      : readCallerFile(text, toFileContext(env, settings, tokenPairs), (message) =>
+          report('GATEWAY_CONFIG', message),
+        )
+  const isFileSound = !problems.some(({ setting }) => setting === 'GATEWAY_CONFIG')
+  // A file that can't be read may name any variable.
+  const isFileMissing = settings.given.has('GATEWAY_CONFIG') && text === undefined
+  if (!isFileMissing) reportUnknownSettings(env, findReferences(text ?? ''), report)
+  checkTogether(settings, report)
+  checkCallers(settings, isFileSound ? (file?.callers ?? []) : undefined, report)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return freezeDeep(toConfig(settings.values, { apiKey, tokenPairs, file }))
+}
+
+/**
+ * The current configuration with its callers and functions read anew, for SIGHUP: `GATEWAY_CONFIG` and
+ * `GATEWAY_TOKENS_FILE` are read, and everything else, the organisation's key included, stays as it was at
+ * start. Throws a `ConfigError` as `loadConfig` does; the current one then stays in force.
+ */
+export function reloadCallers(current: Config, env: Environment, readFile: ReadFile = readTextFile): Config {
+  const { callers, functions } = loadConfig(env, readFile)
+  return freezeDeep({ ...current, callers, functions })
+}
+
+/** The text of the file that a setting names; undefined if it names none, or after reporting. */
+function readNamedFile(
+  name: FileSetting,
+  settings: ReadSettings,
+  readFile: ReadFile,
+  report: Report,
+): string | undefined {
+  const path = settings.values[name]
+  if (path === undefined) return undefined
+  try {
+    return readFile(path)
+  } catch (error) {
+    // The message would hold the path; the code (ENOENT, EACCES, …) says what is needed.
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
+    report(name, `names a file that can't be read as UTF-8 text${code}`)
+    return undefined
+  }
+}
+
+/** A secret out of its own setting, or out of the file that `…_FILE` names; never both. */
+function readSecret<Name extends 'OOMOL_API_KEY' | 'GATEWAY_TOKENS'>(
+  name: Name,
+  parse: Parse<SettingValues[Name]>,
+  settings: ReadSettings,
+  read: (name: FileSetting) => string | undefined,
+  report: Report,
+): SettingValues[Name] | undefined {
+  const fileName: `${Name}_FILE` = `${name}_FILE`
+  if (settings.given.has(name)) {
+    if (settings.given.has(fileName)) report(fileName, `can't be set together with ${name}`)
+    return settings.values[name]
+  }
+  const text = read(fileName)?.replace(/\r?\n$/, '')
+  if (text === undefined) return undefined
+  const parsed = parse(text)
+  if ('value' in parsed) return parsed.value
+  for (const problem of parsed.problems) report(fileName, `${problem} (in the file)`)
+  return undefined
+}
+
+function toFileContext(
+  env: Environment,
+  settings: ReadSettings,
+  tokenPairs: readonly TokenPair[],
+): CallerFileContext {
+  const maxWaitMs = settings.wrong.has('RUN_MAX_WAIT') ? undefined : settings.values.RUN_MAX_WAIT
+  return { env, tokenPairs, maxWaitMs }
+}
+
+/** What is wrong only in view of another setting. What is wrong by itself is no base for that. */
+function checkTogether({ values, wrong }: ReadSettings, report: Report): void {
+  const areSound = (...names: SettingName[]): boolean => !names.some((name) => wrong.has(name))
+  if (areSound('RUN_DEFAULT_WAIT', 'RUN_MAX_WAIT') && values.RUN_DEFAULT_WAIT > values.RUN_MAX_WAIT) {
+    report('RUN_DEFAULT_WAIT', 'must not be longer than RUN_MAX_WAIT')
+  }
+  if (areSound('PORT', 'METRICS_PORT') && values.PORT !== 0 && values.PORT === values.METRICS_PORT) {
+    report('METRICS_PORT', 'must be another port than PORT')
+  }
+  for (const name of ['OOMOL_BASE_URL', 'OOMOL_UPLOAD_BASE_URL', 'OOMOL_REGISTRY_URL'] as const) {
+    const isRefused = isInsecureUrl(values[name]) && !values.OOMOL_ALLOW_INSECURE
+    if (areSound(name, 'OOMOL_ALLOW_INSECURE') && isRefused) {
+      report(name, 'must be https (http needs OOMOL_ALLOW_INSECURE=true)')
+    }
+  }
+}
+
+/**
+ * Whether somebody can call at all, and whether each has a credential to act with. `fileCallers` is undefined
+ * when the file is faulty, so that nothing can be said of it.
+ */
+function checkCallers(
+  { values, given, wrong }: ReadSettings,
+  fileCallers: readonly CallerConfig[] | undefined,
+  report: Report,
+): void {
+  const isOpen = values.GATEWAY_AUTH === 'none'
+  const hasTokens = given.has('GATEWAY_TOKENS') || given.has('GATEWAY_TOKENS_FILE')
+  const mayHaveOthers =
+    values.COOKIE_MODE || wrong.has('COOKIE_MODE') || wrong.has('GATEWAY_AUTH') || fileCallers?.length !== 0
+  const isForNobody = !isOpen && !hasTokens && !mayHaveOthers
+  if (isForNobody) {
+    report(
+      'GATEWAY_TOKENS',
+      'nobody could call: set it, or callers in GATEWAY_CONFIG, or COOKIE_MODE=on, or GATEWAY_AUTH=none',
+    )
+  }
+  const hasKey = given.has('OOMOL_API_KEY') || given.has('OOMOL_API_KEY_FILE')
+  const hasKeylessCaller = fileCallers?.some(({ apiKey }) => apiKey === undefined) ?? false
+  if (!hasKey && (isOpen || hasTokens || hasKeylessCaller || isForNobody)) {
+    report('OOMOL_API_KEY', 'is needed, here or as OOMOL_API_KEY_FILE: there are callers who act with it')
+  }
+}
+
+function toConfig(values: SettingValues, { apiKey, tokenPairs, file }: Sources): Config {
+  const tokenCallers = tokenPairs.map(({ id, hash }) => ({ id, tokenHashes: [hash], rules: PLAIN_RULES }))
+  return {
+    host: values.HOST,
+    port: values.PORT,
+    upstream: {
+      taskUrl: values.OOMOL_BASE_URL,
+      uploadUrl: values.OOMOL_UPLOAD_BASE_URL,
+      registryUrl: values.OOMOL_REGISTRY_URL,
+      allowInsecure: values.OOMOL_ALLOW_INSECURE,
+    },
+    apiKey,
+    auth: values.GATEWAY_AUTH,
+    cookieMode: values.COOKIE_MODE,
+    callers: [...tokenCallers, ...(file?.callers ?? [])],
+    functions: file?.functions ?? [],
+    allowedOrigins: values.ALLOWED_ORIGINS ?? [],
+    trustProxy: values.TRUST_PROXY ?? [],
+    runDefaultWaitMs: values.RUN_DEFAULT_WAIT,
+    runMaxWaitMs: values.RUN_MAX_WAIT,
+    maxBodyBytes: values.MAX_BODY_BYTES,
+    maxUploadBytes: values.MAX_UPLOAD_BYTES,
+    maxConcurrentRuns: values.MAX_CONCURRENT_RUNS,
+    pollRate: values.POLL_RATE,
+    storeUrl: values.STORE_URL,
+    shutdownGraceMs: values.SHUTDOWN_GRACE,
+    logLevel: values.LOG_LEVEL,
+    metricsPort: values.METRICS_PORT,
+    gatewayConfigPath: values.GATEWAY_CONFIG,
+    validateInputs: values.VALIDATE_INPUTS,
+  }
+}
