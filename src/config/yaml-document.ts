@@ -43,7 +43,7 @@ export function parseYaml(
   const lineOf = (offset: number): number => Math.max(1, lineCounter.linePos(offset).line)
   const faults = [...document.errors, ...document.warnings]
   for (const fault of faults.slice(0, MAX_FAULTS)) {
-    report(lineOf(fault.pos[0]), fault.message)
+    report(lineOf(fault.pos[0]), FAULTS[fault.code] ?? UNKNOWN_FAULT)
   }
   return faults.length > 0 ? undefined : { document, lineOf }
 }

@@ -17,12 +17,12 @@ function splitPackagePattern(pattern: string): { name: string; version: string }
     : { name: pattern, version: '*' }
 }
 
-/** Whether a name fits; the part a `*` stands for holds no slash, unless the whole pattern is `*`. */
+/**
+ * Whether a sound name fits a sound pattern. A `*` after `@scope/` can't reach into a deeper path, because a
+ * sound name has none; after an unscoped beginning it can't stand for a scope, because scopes begin with `@`.
+ */
 function matchesName(pattern: string, name: string): boolean {
-  if (pattern === '*') return true
-  if (!pattern.endsWith('*')) return pattern === name
-  const prefix = pattern.slice(0, -1)
-  return !prefix.includes('*') && name.startsWith(prefix) && !name.includes('/', prefix.length)
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
 }
 
 /** `1.*` is every version that goes on with a number after `1.`; a tag that looks like it is not. */
