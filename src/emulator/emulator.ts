@@ -24,6 +24,7 @@ export type Emulator = {
   readonly url: string
   readonly uploadUrl: string
   readonly registryUrl: string
+  /** The store's own address, whatever `EmulatorOptions.storeUrl` says to others. */
   readonly storeUrl: string
   /** How often each operation was reached; a request counts once its head is here. */
   counts(): Record<Operation, number>
@@ -76,14 +77,14 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const storeServer = createServer(
     createStoreListener({ ...parts, ...settings, delayMs: settings.storeDelayMs }),
   )
-  const localUrl = await listen(storeServer, host, storePort)
-  const storeUrl = settings.storeUrl ?? localUrl
-  const inspect = createInspectFile({ publicUrl: storeUrl, localUrl })
+  const storeUrl = await listen(storeServer, host, storePort)
+  const publicUrl = settings.storeUrl ?? storeUrl
+  const inspect = createInspectFile({ publicUrl, localUrl: storeUrl })
   for (const pkg of createBuiltInPackages(inspect)) parts.packages.publish(pkg)
   const apiServer = createServer(
     createApiListener({
       ...parts,
-      routes: createRoutes(parts, storeUrl),
+      routes: createRoutes(parts, publicUrl),
       authenticate: createAuthenticate(settings.keys, settings.cookies),
       control: createControlApi(createControls(parts)),
     }),
@@ -120,7 +121,7 @@ const UPLOAD_PATH = '/api/tasks/files/remote-cache'
 const TASK_ID = '([A-Za-z0-9_-]{1,128})'
 
 /** THE MAP of the port that the gateway talks to. */
-function createRoutes(parts: Parts, storeUrl: string): Route[] {
+function createRoutes(parts: Parts, publicUrl: string): Route[] {
   const { settings, withoutCredit, packages } = parts
   const api = createTaskApi({
     ...parts,
@@ -128,7 +129,7 @@ function createRoutes(parts: Parts, storeUrl: string): Route[] {
     tasks: parts.tasks,
     hasCredit: (id) => !withoutCredit.has(id),
   })
-  const upload = createUploadApi({ uploads: parts.uploads, partSize: settings.partSize, storeUrl })
+  const upload = createUploadApi({ uploads: parts.uploads, partSize: settings.partSize, storeUrl: publicUrl })
   const packageInfo = createPackageInfo(packages)
   return [
     { operation: 'create', method: 'POST', path: TASK_PATH, handle: api.create },
