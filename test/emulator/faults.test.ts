@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { Emulator } from '../../src/emulator/emulator.ts'
@@ -211,12 +212,19 @@ describe('answers that are late', () => {
   it('never come behind hints', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'endless-103', intervalMs: 5 })
-    const asked = exchange(emulator.url, get(DASHBOARD))
-    const hints = new Promise((resolve) => setTimeout(resolve, 100))
-    await hints
-    await emulator.close()
-    const { received } = await asked
-    expect(received.match(/HTTP\/1.1 103 Early Hints\r\n/g)?.length).toBeGreaterThan(3)
+    const socket = connect(Number(new URL(emulator.url).port), '127.0.0.1', () =>
+      socket.write(get(DASHBOARD)),
+    )
+    let received = ''
+    const hinted = new Promise<void>((resolve) => {
+      socket.setEncoding('latin1').on('data', (chunk) => {
+        received += chunk
+        if (received.split('HTTP/1.1 103 Early Hints\r\n').length > 5) resolve()
+      })
+    })
+    await within(hinted, 'the hints did not come')
+    await within(emulator.close(), 'the emulator did not close')
+    socket.destroy()
     expect(received).not.toContain('200')
   })
 })
