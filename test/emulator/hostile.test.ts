@@ -106,11 +106,12 @@ describe('ports', () => {
   it('of others are not taken, and none stays open', async () => {
     const emulator = await start()
     const port = Number(new URL(emulator.url).port)
-    const listening = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
-    const before = listening()
-    await expect(startEmulator({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    const probe = await start()
+    const storePort = Number(new URL(probe.storeUrl).port)
+    await probe.close()
+    await expect(startEmulator({ port, storePort })).rejects.toMatchObject({ code: 'EADDRINUSE' })
     await expect(startEmulator({ storePort: port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
-    expect(listening()).toBe(before)
+    expect((await start({ storePort })).storeUrl).toBe(probe.storeUrl)
   })
 
   it('are free again after closing, which may be done twice', async () => {
