@@ -106,7 +106,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 function createParts(settings: EmulatorSettings): Parts {
   return {
     settings,
-    recorder: createRecorder(settings.now),
+    recorder: createRecorder(settings),
     faults: createFaultPlan(),
     tasks: createTaskStore(settings),
     uploads: createUploadStore(settings),

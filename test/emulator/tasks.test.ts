@@ -347,6 +347,18 @@ describe('blocks', () => {
     expect(values.at(-1)).toBe(44)
   })
 
+  it('keeps no more bytes of bodies than it was told', async () => {
+    const emulator = await start({ maxBodyBytes: 100_000 })
+    for (let at = 0; at < 10; at++) {
+      await create(emulator, createBody('hold', { value: `${at}${'x'.repeat(30_000)}` }))
+    }
+    const values = emulator.tasks().map(({ inputValues }) => (inputValues as { value: string }).value[0])
+    expect(values).toEqual(['7', '8', '9'])
+    const bodies = emulator.requests('create').map(({ body }) => body.length > 0)
+    expect(bodies).toEqual([...Array(7).fill(false), true, true, true])
+    expect(emulator.requests('create')[0]?.bytes).toBeGreaterThan(30_000)
+  })
+
   it('costs no timer for each task', async () => {
     const emulator = await start({ phases: AT_ONCE })
     const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
