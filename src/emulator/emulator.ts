@@ -18,6 +18,9 @@ import { createTaskStore, type TaskStore } from './tasks.ts'
 import { createUploadApi } from './upload-api.ts'
 import { createUploadStore, toUploadFacts, type UploadFacts, type UploadStore } from './uploads.ts'
 
+// The types of the API below, so that who starts an emulator needs one import.
+export type { EmulatedPackage, EmulatedTask, EmulatorOptions, Fault, Operation, RecordedRequest }
+
 /** A local OOMOL that runs, and what a test can ask of it and tell it. */
 export type Emulator = {
   /** Base of the task API, without a trailing slash. */
