@@ -18,12 +18,16 @@ import { createTaskStore, type TaskStore } from './tasks.ts'
 import { createUploadApi } from './upload-api.ts'
 import { createUploadStore, toUploadFacts, type UploadFacts, type UploadStore } from './uploads.ts'
 
+// The types of the API below, so that who starts an emulator needs one import.
+export type { EmulatedPackage, EmulatedTask, EmulatorOptions, Fault, Operation, RecordedRequest }
+
 /** A local OOMOL that runs, and what a test can ask of it and tell it. */
 export type Emulator = {
   /** Base of the task API, without a trailing slash. */
   readonly url: string
   readonly uploadUrl: string
   readonly registryUrl: string
+  /** The store's own address, whatever `EmulatorOptions.storeUrl` says to others. */
   readonly storeUrl: string
   /** How often each operation was reached; a request counts once its head is here. */
   counts(): Record<Operation, number>
@@ -76,14 +80,14 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const storeServer = createServer(
     createStoreListener({ ...parts, ...settings, delayMs: settings.storeDelayMs }),
   )
-  const localUrl = await listen(storeServer, host, storePort)
-  const storeUrl = settings.storeUrl ?? localUrl
-  const inspect = createInspectFile({ publicUrl: storeUrl, localUrl })
+  const storeUrl = await listen(storeServer, host, storePort)
+  const publicUrl = settings.storeUrl ?? storeUrl
+  const inspect = createInspectFile({ publicUrl, localUrl: storeUrl })
   for (const pkg of createBuiltInPackages(inspect)) parts.packages.publish(pkg)
   const apiServer = createServer(
     createApiListener({
       ...parts,
-      routes: createRoutes(parts, storeUrl),
+      routes: createRoutes(parts, publicUrl),
       authenticate: createAuthenticate(settings.keys, settings.cookies),
       control: createControlApi(createControls(parts)),
     }),
@@ -105,7 +109,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
 function createParts(settings: EmulatorSettings): Parts {
   return {
     settings,
-    recorder: createRecorder(settings.now),
+    recorder: createRecorder(settings),
     faults: createFaultPlan(),
     tasks: createTaskStore(settings),
     uploads: createUploadStore(settings),
@@ -120,7 +124,7 @@ const UPLOAD_PATH = '/api/tasks/files/remote-cache'
 const TASK_ID = '([A-Za-z0-9_-]{1,128})'
 
 /** THE MAP of the port that the gateway talks to. */
-function createRoutes(parts: Parts, storeUrl: string): Route[] {
+function createRoutes(parts: Parts, publicUrl: string): Route[] {
   const { settings, withoutCredit, packages } = parts
   const api = createTaskApi({
     ...parts,
@@ -128,7 +132,7 @@ function createRoutes(parts: Parts, storeUrl: string): Route[] {
     tasks: parts.tasks,
     hasCredit: (id) => !withoutCredit.has(id),
   })
-  const upload = createUploadApi({ uploads: parts.uploads, partSize: settings.partSize, storeUrl })
+  const upload = createUploadApi({ uploads: parts.uploads, partSize: settings.partSize, storeUrl: publicUrl })
   const packageInfo = createPackageInfo(packages)
   return [
     { operation: 'create', method: 'POST', path: TASK_PATH, handle: api.create },

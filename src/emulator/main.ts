@@ -20,15 +20,15 @@ async function main(): Promise<number | undefined> {
     return EXIT_CONFIG
   }
   const emulator = await startEmulator(environment.options)
-  console.log(`emulator: task API and registry at ${emulator.url}`)
-  console.log(`emulator: upload API at ${emulator.uploadUrl}`)
-  console.log(`emulator: file store at ${emulator.storeUrl}`)
-  console.log(`emulator: API key ${environment.options.keys[0]}`)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       emulator.close().then(() => process.exit(0))
     })
   }
+  console.log(`emulator: task API and registry at ${emulator.url}`)
+  console.log(`emulator: upload API at ${emulator.uploadUrl}`)
+  console.log(`emulator: file store at ${emulator.storeUrl}`)
+  console.log(`emulator: API key ${environment.options.keys[0]}`)
   return undefined
 }
 

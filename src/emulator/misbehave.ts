@@ -18,6 +18,8 @@ export type Exchange = {
 
 const HTML = '<!DOCTYPE html><html><body><h1>Bad Gateway</h1></body></html>'
 const CHUNK = Buffer.alloc(64 * 1024, 'a')
+/** Data and reset seen at once look like an orderly end to libuv: the client is to read the data first. */
+const BEFORE_RESET_MS = 20
 const FIRST_FINAL_STATUS = 200
 const LAST_STATUS_OF_NODE = 999
 
@@ -139,10 +141,12 @@ function reset(response: ServerResponse): void {
   response.socket?.resetAndDestroy()
 }
 
-function resetMidway(response: ServerResponse, answer: Answer): void {
+async function resetMidway(response: ServerResponse, answer: Answer): Promise<void> {
   const bytes = bodyBytes(answer)
-  response.writeHead(answer.status, headersOf(answer))
-  response.write(bytes.subarray(0, bytes.length >> 1), () => setImmediate(reset, response))
+  response.writeHead(answer.status, headersOf(answer)).flushHeaders()
+  response.write(bytes.subarray(0, bytes.length >> 1))
+  await pause(response, BEFORE_RESET_MS)
+  reset(response)
 }
 
 async function drip(response: ServerResponse, answer: Answer, intervalMs: number): Promise<void> {

@@ -32,6 +32,8 @@ export type EmulatorOptions = {
   storeDelayMs?: number
   /** How many tasks of one identity are remembered; default 200,000. */
   maxTasks?: number
+  /** How many bytes of bodies tasks and records keep, each; default 256 MiB. Beyond, the oldest go. */
+  maxBodyBytes?: number
   /** The clock that tasks and files live by; default `Date.now`. */
   now?: () => number
 }
@@ -58,6 +60,7 @@ const DEFAULTS: Omit<EmulatorSettings, 'phases' | 'storeUrl'> = {
   checkPartSizes: true,
   storeDelayMs: 0,
   maxTasks: 200_000,
+  maxBodyBytes: 256 * 1024 * 1024,
   now: Date.now,
 }
 

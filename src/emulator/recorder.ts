@@ -3,8 +3,12 @@ import { OPERATIONS, type Operation } from './operations.ts'
 
 /** How many requests are remembered, counted over all operations. */
 const REMEMBERED_REQUESTS = 10_000
+const NO_BODY = Buffer.alloc(0)
 
-/** A request as it reached the emulator. `body` is empty for parts: of those only size and hash are kept. */
+/**
+ * A request as it reached the emulator. `body` is empty for parts, of which only size and hash are kept, and
+ * for old requests once all bodies together are too large.
+ */
 export type RecordedRequest = {
   readonly operation: Operation
   /** Which one of its operation it is, from 1, since the start or the last reset. */
@@ -44,14 +48,17 @@ type Gate = {
 }
 
 /** Counts and remembers what reaches the emulator, and tells who waits for it. */
-export function createRecorder(now: () => number): Recorder {
+export function createRecorder(options: { maxBodyBytes: number; now: () => number }): Recorder {
+  const { maxBodyBytes, now } = options
   let counts = zeroCounts()
   let remembered: RecordedRequest[] = []
   let next = 0
+  let keptBytes = 0
   let hasArrived = new WeakSet<RecordedRequest>()
   const gates = new Set<Gate>()
 
   function remember(record: RecordedRequest): void {
+    keptBytes -= remembered[next]?.body.length ?? 0
     remembered[next] = record
     next = (next + 1) % REMEMBERED_REQUESTS
   }
@@ -60,6 +67,17 @@ export function createRecorder(now: () => number): Recorder {
     return remembered.length < REMEMBERED_REQUESTS
       ? [...remembered]
       : [...remembered.slice(next), ...remembered.slice(0, next)]
+  }
+
+  /** Counts anew first: a body may have come after its request was forgotten. */
+  function forgetBodies(): void {
+    const records = inOrder()
+    keptBytes = records.reduce((sum, record) => sum + record.body.length, 0)
+    for (const record of records) {
+      if (keptBytes <= maxBodyBytes) return
+      keptBytes -= record.body.length
+      record.body = NO_BODY
+    }
   }
 
   return {
@@ -71,6 +89,8 @@ export function createRecorder(now: () => number): Recorder {
     },
     arrive(record) {
       hasArrived.add(record)
+      keptBytes += record.body.length
+      if (keptBytes > maxBodyBytes) forgetBodies()
       if (gates.size === 0) return
       for (const gate of gates) {
         if (gate.operation !== record.operation || gate.nth !== record.nth) continue
@@ -91,6 +111,7 @@ export function createRecorder(now: () => number): Recorder {
       counts = zeroCounts()
       remembered = []
       next = 0
+      keptBytes = 0
       hasArrived = new WeakSet()
     },
     close() {
@@ -122,7 +143,7 @@ function toRecord(operation: Operation, nth: number, request: IncomingMessage, a
     headers: request.headers,
     rawHeaders: request.rawHeaders,
     at,
-    body: Buffer.alloc(0),
+    body: NO_BODY,
     bytes: 0,
     sha256: undefined,
   }

@@ -54,7 +54,7 @@ export function createStoreListener(parts: StoreServerParts): RequestListener {
     request.on('error', ignore)
     response.on('error', ignore)
     const { path, query } = splitTarget(request)
-    if (request.method === 'OPTIONS') {
+    if (request.method === 'OPTIONS' && (PART_PATH.test(path) || FILE_PATH.test(path))) {
       response.writeHead(204, PREFLIGHT).end()
       return
     }

@@ -21,25 +21,37 @@ export type TaskStore = {
   close(): void
 }
 
-type Queue = { tasks: Task[]; paused: boolean; held: { task: Task; plan: BlockPlan }[] }
+type Queue = { tasks: Task[]; bytes: number; paused: boolean; held: { task: Task; plan: BlockPlan }[] }
 
-/** Keeps the tasks; `maxTasks` is how many of one identity, the oldest go first. */
-export function createTaskStore(options: { phases: Phases; maxTasks: number; now: () => number }): TaskStore {
-  const { phases, maxTasks, now } = options
+export type TaskStoreOptions = {
+  readonly phases: Phases
+  /** How many tasks of one identity are kept, and with how many bytes of bodies; the oldest go first. */
+  readonly maxTasks: number
+  readonly maxBodyBytes: number
+  readonly now: () => number
+}
+
+export function createTaskStore(options: TaskStoreOptions): TaskStore {
+  const { phases, maxTasks, maxBodyBytes, now } = options
   const byID = new Map<string, Task>()
   const queues = new Map<string, Queue>()
   const release = createRelease(phases, now)
   let seq = 0
 
   function queueOf(identity: string): Queue {
-    const queue = queues.get(identity) ?? { tasks: [], paused: false, held: [] }
+    const queue = queues.get(identity) ?? { tasks: [], bytes: 0, paused: false, held: [] }
     queues.set(identity, queue)
     return queue
   }
 
+  /** The newest stays, however large it is. */
   function forgetOldest(queue: Queue): void {
-    if (queue.tasks.length <= maxTasks) return
-    for (const task of queue.tasks.splice(0, Math.ceil(maxTasks / 10))) byID.delete(task.taskID)
+    while (queue.tasks.length > 1 && (queue.tasks.length > maxTasks || queue.bytes > maxBodyBytes)) {
+      for (const task of queue.tasks.splice(0, Math.ceil(queue.tasks.length / 10))) {
+        byID.delete(task.taskID)
+        queue.bytes -= task.rawBody.length
+      }
+    }
   }
 
   return {
@@ -48,6 +60,7 @@ export function createTaskStore(options: { phases: Phases; maxTasks: number; now
       const task = createTask(rest, ++seq, now())
       const queue = queueOf(task.identity)
       queue.tasks.push(task)
+      queue.bytes += task.rawBody.length
       byID.set(task.taskID, task)
       forgetOldest(queue)
       if (queue.paused) queue.held.push({ task, plan })
