@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { access, constants, mkdir, stat } from 'node:fs/promises'
+import { access, constants, mkdir, open, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ENTRIES_OPTIONS, INDEX_OPTIONS, tableNames, toLmdbOptions } from './file-table.ts'
 import type { StoreSettings } from './limits.ts'
 import { SPACES } from './store.ts'
@@ -31,10 +31,24 @@ try {
 /** Makes the directory if there is none; StoreOpenError unless files can be read and written in it. */
 export async function prepareDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
+    if (firstMade !== undefined) await syncDirectory(dirname(firstMade))
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     throw toOpenError(error)
+  }
+}
+
+/** Makes the names in a directory as durable as what they name, where the file system can do that. */
+export async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  } finally {
+    await handle.close()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Database, RootDatabase } from 'lmdb'
-import { checkFile, prepareDirectory, toOpenError } from './file-check.ts'
+import { checkFile, prepareDirectory, syncDirectory, toOpenError } from './file-check.ts'
 import {
   changeIfUnchanged,
   decodeEntry,
@@ -52,6 +52,7 @@ export async function openFileStore(directory: string, options: StoreOptions): P
     const probes = root.openDB<Buffer, Buffer>('probes', INDEX_OPTIONS)
     // The first read takes a place among the readers, which fails for a second process of the same id.
     probes.get(PROBE_KEY)
+    await syncDirectory(directory)
     return new FileStore({ root, tables, probes }, settings)
   } catch (error) {
     throw toOpenError(error)
@@ -174,7 +175,8 @@ class FileStore implements Store {
         if (change === undefined) return answer
         const growth = toGrowth(key, held, change, standing !== undefined)
         if (this.#usage.hasRoom(space, growth)) {
-          if (await this.#write(space, key, held, change, growth, isClaim)) return answer
+          const end = this.#usage.begin(space, growth)
+          if (await this.#write(space, key, held, change, isClaim).finally(end)) return answer
         } else {
           if (isSwept) throw new Error('the store is full')
           isSwept = true
@@ -189,14 +191,12 @@ class FileStore implements Store {
     key: Buffer,
     held: Standing | undefined,
     change: Change,
-    growth: Growth,
     isClaim: boolean,
   ): Promise<boolean> {
     const table = this.#tables[space]
     const next = change === 'remove' ? undefined : { ...change, version: newVersion() }
     const takeBack = isClaim ? () => changeIfUnchanged(table, key, next, undefined) : undefined
-    const end = this.#usage.begin(space, growth)
-    return this.#writes.run(() => changeIfUnchanged(table, key, held, next), takeBack).finally(end)
+    return this.#writes.run(() => changeIfUnchanged(table, key, held, next), takeBack)
   }
 
   async #sweepAll(): Promise<number> {

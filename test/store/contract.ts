@@ -330,6 +330,15 @@ export function describeStore(name: string, openDriver: OpenDriver): void {
         expect(await Promise.all(claims)).toEqual(new Array(50).fill(undefined))
       })
 
+      it('close meets writes that have to start over', async () => {
+        const puts = Array.from({ length: 50 }, () => store.put('owners', 'k', 'v', later))
+        await store.close()
+        const outcomes = await Promise.allSettled(puts)
+        const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+        expect(refused.length).toBeLessThan(50)
+        for (const reason of refused) expect(reason).toEqual(unavailable)
+      })
+
       it('makes every later call store_unavailable', async () => {
         await store.put('owners', 'k', 'v', START + 1)
         await store.probe()
