@@ -81,8 +81,9 @@ function holdLock(): void {
   })
 }
 
-/** Says why the store can't be opened. */
+/** Says why the store can't be opened by somebody who may not do everything. */
 async function tryToOpen(): Promise<void> {
+  if (process.getuid?.() === 0) process.setuid?.(65534)
   try {
     await (await openStore()).close()
     say('opened')

@@ -18,15 +18,9 @@ export type Child = {
 }
 
 /** Starts `child.ts` in a role; it is killed when the test ends, if it hasn't ended by then. */
-export function startChild(
-  role: string,
-  directory: string,
-  name = '',
-  identity: { uid?: number } = {},
-): Child {
+export function startChild(role: string, directory: string, name = ''): Child {
   const started = spawn(process.execPath, ['--import', 'tsx', CHILD, role, directory, name], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    ...identity,
   })
   const lines: string[] = []
   let wake: () => void = () => {}
