@@ -1,0 +1,133 @@
+import { type Database, open, type RootDatabase } from 'lmdb'
+import type { StoreSettings } from './limits.ts'
+import { type Entry, SPACES, type Space } from './store.ts'
+
+const EXPIRY_BYTES = 8
+
+/**
+ * One space in the file. `entries` holds, under the key's bytes, a version of eight bytes (lmdb's own, a
+ * random number that no two writes share), the expiry and the value; `byExpiry` has the version under
+ * expiry + key for each of them. Both change in one transaction or not at all.
+ */
+export type Table = { entries: Database<Buffer, Buffer>; byExpiry: Database<Buffer, Buffer> }
+
+/** What stands under a key, expired or not; `size` in bytes. */
+export type Standing = Entry & { version: number; size: number }
+
+/** The options of every opening of the file; the check in a child process has the same. */
+export function toLmdbOptions(directory: string, settings: StoreSettings) {
+  return {
+    path: directory,
+    noSubdir: false,
+    maxDbs: 2 * SPACES.length + 1,
+    // A commit is synced before anybody sees it, so that a write which resolved, and whatever a loser of a
+    // race was told, is on the disk. Writes that come meanwhile share the next one.
+    overlappingSync: false,
+    // Else one large value opens its transaction before the turn of the loop has filled it, and a process
+    // that exits in that turn waits for itself for ever.
+    batchStartThreshold: Number.MAX_SAFE_INTEGER,
+    // Address space, not memory or disk: with less, lmdb maps the file anew while it grows.
+    mapSize: Math.max(settings.maxBytes, 16 * 1024 * 1024),
+    // The file holds answers.
+    permissionsMode: 0o600,
+  }
+}
+
+export const ENTRIES_OPTIONS = { encoding: 'binary', keyEncoding: 'binary', useVersions: true } as const
+export const INDEX_OPTIONS = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+/** The names of a space's two databases. */
+export function tableNames(space: Space): { entries: string; byExpiry: string } {
+  return { entries: space, byExpiry: `${space}-by-expiry` }
+}
+
+export function openTable(root: RootDatabase<Buffer, Buffer>, space: Space): Table {
+  const names = tableNames(space)
+  return {
+    entries: root.openDB<Buffer, Buffer>(names.entries, ENTRIES_OPTIONS),
+    byExpiry: root.openDB<Buffer, Buffer>(names.byExpiry, INDEX_OPTIONS),
+  }
+}
+
+export function openRoot(directory: string, settings: StoreSettings): RootDatabase<Buffer, Buffer> {
+  return open<Buffer, Buffer>(toLmdbOptions(directory, settings))
+}
+
+export function readStanding(table: Table, key: Buffer): Standing | undefined {
+  const found = table.entries.getEntry(key)
+  if (found?.version === undefined) return undefined
+  return { ...decodeEntry(found.value), version: found.version, size: found.value.length }
+}
+
+export function encodeEntry(entry: Entry): Buffer {
+  const bytes = Buffer.allocUnsafe(EXPIRY_BYTES + Buffer.byteLength(entry.value))
+  bytes.writeBigUInt64BE(BigInt(entry.expiresAtMs))
+  bytes.write(entry.value, EXPIRY_BYTES)
+  return bytes
+}
+
+export function decodeEntry(bytes: Buffer): Entry {
+  return {
+    expiresAtMs: Number(bytes.readBigUInt64BE()),
+    value: bytes.toString('utf8', EXPIRY_BYTES),
+  }
+}
+
+/** Where an entry stands in the order of expiry; without a key, before all that expire at that moment. */
+export function toIndexKey(expiresAtMs: number, key?: Buffer): Buffer {
+  const bytes = Buffer.alloc(EXPIRY_BYTES + (key?.length ?? 0))
+  bytes.writeBigUInt64BE(BigInt(expiresAtMs))
+  key?.copy(bytes, EXPIRY_BYTES)
+  return bytes
+}
+
+/** What of an entry stands in the index: enough to remove it without reading its value. */
+export type Due = { key: Buffer; version: number; expiresAtMs: number }
+
+/** At most `limit` entries that have expired, the oldest first. */
+export function readDue(table: Table, now: number, limit: number): Due[] {
+  const due: Due[] = []
+  for (const { key, value } of table.byExpiry.getRange({ end: toIndexKey(now + 1), limit })) {
+    due.push({
+      key: Buffer.from(key.subarray(EXPIRY_BYTES)),
+      version: value.readDoubleBE(),
+      expiresAtMs: Number(key.readBigUInt64BE()),
+    })
+  }
+  return due
+}
+
+function encodeVersion(version: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleBE(version)
+  return bytes
+}
+
+/** A number that no other write has: 53 random bits. */
+export function newVersion(): number {
+  return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1
+}
+
+/**
+ * The writes of one change, in one transaction that happens only if `standing` is still what stands there.
+ * Nothing of it runs in JavaScript: a transaction that waits for a callback keeps its lock on the file
+ * while this loop is busy, and for ever when this process exits.
+ */
+export function changeIfUnchanged(
+  table: Table,
+  key: Buffer,
+  standing: { version: number; expiresAtMs: number } | undefined,
+  next: (Entry & { version: number }) | undefined,
+): Promise<boolean> {
+  const change = () => {
+    if (standing !== undefined) table.byExpiry.remove(toIndexKey(standing.expiresAtMs, key))
+    if (next === undefined) {
+      table.entries.remove(key)
+    } else {
+      table.entries.put(key, encodeEntry(next), next.version)
+      table.byExpiry.put(toIndexKey(next.expiresAtMs, key), encodeVersion(next.version))
+    }
+  }
+  if (standing === undefined) return table.entries.ifNoExists(key, change)
+  return table.entries.ifVersion(key, standing.version, change)
+}

@@ -1,0 +1,90 @@
+import { GatewayError } from '../errors.ts'
+import type { StoreLog, StoreOptions } from './store.ts'
+
+/** Longest key, in bytes of UTF-8: with eight more for the expiry it stays well below LMDB's 1978. */
+export const MAX_KEY_BYTES = 1024
+/** Longest value, in bytes of UTF-8. */
+export const MAX_VALUE_BYTES = 4 * 1024 * 1024
+
+export type StoreSettings = Required<Omit<StoreOptions, 'log'>> & { log: StoreLog | undefined }
+
+/** The options with their defaults. */
+export function withDefaults(options: StoreOptions): StoreSettings {
+  return {
+    now: options.now,
+    log: options.log,
+    maxEntries: options.maxEntries ?? 1_000_000,
+    maxBytes: options.maxBytes ?? 4 * 1024 ** 3,
+    sweepIntervalMs: options.sweepIntervalMs ?? 60_000,
+    timeoutMs: options.timeoutMs ?? 10_000,
+  }
+}
+
+/** The key as bytes; TypeError unless it is one. */
+export function toKeyBytes(key: string): Buffer {
+  const bytes = toTextBytes(key, 'A key')
+  if (bytes.length === 0) throw new TypeError('A key of the store must not be empty')
+  return bytes
+}
+
+/** The beginning of a key as bytes, possibly none. */
+export function toPrefixBytes(prefix: string): Buffer {
+  return toTextBytes(prefix, 'A prefix')
+}
+
+function toTextBytes(text: string, what: string): Buffer {
+  checkWellFormed(text, what)
+  const bytes = Buffer.from(text)
+  if (bytes.length > MAX_KEY_BYTES) throw new TypeError(`${what} of the store is longer than 1024 bytes`)
+  return bytes
+}
+
+/** TypeError unless the value can be stored as it is. */
+export function checkValue(value: string): void {
+  checkWellFormed(value, 'A value')
+  if (Buffer.byteLength(value) > MAX_VALUE_BYTES) {
+    throw new TypeError('A value of the store is longer than 4 MiB')
+  }
+}
+
+/** TypeError unless it is a moment that can be stored. */
+export function checkExpiry(expiresAtMs: number): void {
+  if (!Number.isSafeInteger(expiresAtMs) || expiresAtMs < 0) {
+    throw new TypeError('An expiry in the store is a whole number of milliseconds since 1970')
+  }
+}
+
+/** TypeError unless it is a number of entries to answer with. */
+export function checkLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new TypeError('A limit on a list is a whole number from 1')
+  }
+}
+
+// Two different strings with a lone surrogate become the same bytes, and two callers would share a key.
+function checkWellFormed(text: string, what: string): void {
+  const wellFormed = (text as string & { isWellFormed(): boolean }).isWellFormed()
+  if (!wellFormed) throw new TypeError(`${what} of the store is not well-formed Unicode`)
+}
+
+/** How full a space is: its entries, and the bytes of all spaces. */
+export type Usage = { entries: number; bytes: number }
+
+/** What a write adds. `extendsStanding`: something unexpired stands there, and may use the reserve. */
+export type Growth = Usage & { extendsStanding: boolean }
+
+/** Whether a write fits in. */
+export function hasRoom(usage: Usage, growth: Growth, settings: StoreSettings): boolean {
+  if (growth.bytes <= 0 && growth.entries <= 0) return true
+  const reserve = growth.extendsStanding ? settings.maxBytes / 8 : 0
+  return (
+    usage.entries + growth.entries <= settings.maxEntries &&
+    usage.bytes + growth.bytes <= settings.maxBytes + reserve
+  )
+}
+
+/** The one failure of an operation; the cause is for the log alone. */
+export function toUnavailable(cause: unknown): GatewayError {
+  if (cause instanceof GatewayError && cause.failure.code === 'store_unavailable') return cause
+  return new GatewayError({ code: 'store_unavailable' }, { cause })
+}

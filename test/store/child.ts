@@ -1,0 +1,103 @@
+/**
+ * What the tests of the file store run as processes of their own: `child.ts ROLE DIRECTORY NAME`. Lines
+ * on stdout say what happened; a line on stdin lets the role begin.
+ */
+
+import { once } from 'node:events'
+import { writeSync } from 'node:fs'
+import { open } from 'lmdb'
+import { openFileStore } from '../../src/store/file-store.ts'
+import type { Store } from '../../src/store/store.ts'
+
+const [role = '', directory = '', name = ''] = process.argv.slice(2)
+const LATER = Date.now() + 3_600_000
+
+// Written before the next line of code runs, so that a kill loses nothing that was said.
+const say = (line: string): number => writeSync(1, `${line}\n`)
+const openStore = (): Promise<Store> => openFileStore(directory, { now: Date.now })
+
+async function inParallel(loops: number, loop: (index: number) => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: loops }, (_, index) => loop(index)))
+}
+
+/** Claims the same 500 keys as its rivals, a few at a time; says what it won and who won the rest. */
+async function race(): Promise<void> {
+  const store = await openStore()
+  say('ready')
+  await once(process.stdin, 'data')
+  let next = 0
+  await inParallel(5, async () => {
+    while (next < 500) {
+      const key = `k${next}`
+      next += 1
+      say(`${key} ${(await store.claim('idempotency', key, name, LATER)) ?? name}`)
+    }
+  })
+  await store.close()
+  process.stdin.destroy()
+}
+
+/** Claims keys of its own for ever, and says which it got. */
+async function claimForEver(): Promise<void> {
+  const store = await openStore()
+  let next = 0
+  await inParallel(20, async () => {
+    for (;;) {
+      const key = `${name}-${next}`
+      next += 1
+      const standing = await store.claim('idempotency', key, `of ${key}`, LATER)
+      say(standing === undefined ? key : `lost ${key}`)
+    }
+  })
+}
+
+/** Exits in the midst of its writes. */
+async function exitWhileWriting(): Promise<void> {
+  const store = await openStore()
+  setTimeout(() => process.exit(7), 20)
+  const large = 'v'.repeat(1_000_000)
+  await inParallel(20, async (index) => {
+    for (let round = 0; ; round += 1) {
+      await store.put('owners', `k${index}`, round % 10 === 0 ? large : 'v', LATER)
+    }
+  })
+}
+
+/** Uses the store and comes to its end, with or without closing it. */
+async function useAndEnd(): Promise<void> {
+  const store = await openStore()
+  await store.claim('owners', name, 'v', LATER)
+  await store.get('owners', name)
+  if (name === 'closes') await store.close()
+  say('done')
+}
+
+/** Takes the lock on the file and keeps it. */
+function holdLock(): void {
+  const root = open({ path: directory, noSubdir: false, overlappingSync: false })
+  root.transactionSync(() => {
+    say('holding')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  })
+}
+
+/** Says why the store can't be opened by somebody who may not do everything. */
+async function tryToOpen(): Promise<void> {
+  if (process.getuid?.() === 0) process.setuid?.(65534)
+  try {
+    await (await openStore()).close()
+    say('opened')
+  } catch (error) {
+    say(String(error))
+  }
+}
+
+const roles: Record<string, () => void | Promise<void>> = {
+  race,
+  claimForEver,
+  exitWhileWriting,
+  useAndEnd,
+  holdLock,
+  tryToOpen,
+}
+await roles[role]?.()
