@@ -24,16 +24,26 @@ import {
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { createAdmission } from './services/admission.ts'
+import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
 import { createDrain } from './services/drain.ts'
 import { createIdentify, type KnownApp } from './services/identify.ts'
+import { createOwners } from './services/owners.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
 import { createTasks } from './services/tasks.ts'
 import { createWatcher } from './services/watcher.ts'
+import type { Store } from './store/store.ts'
 
 /** What the app is built with besides its configuration: the outside world, so that a test can hold it. */
-export type AppParts = { logger: FastifyBaseLogger; version: string; now: () => number; random: () => number }
+export type AppParts = {
+  logger: FastifyBaseLogger
+  version: string
+  /** Opened by whoever starts the process, because that can fail; closed with the app. */
+  store: Store
+  now: () => number
+  random: () => number
+}
 
 export type Gateway = {
   app: FastifyInstance
@@ -43,20 +53,22 @@ export type Gateway = {
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, now, random }: AppParts): Gateway {
+export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
   const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
   const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
   const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
 
   const drain = createDrain()
+  const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
   const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
     (await taskApi.result({ credential, signal }, taskID)).state
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
-  const tasks = createTasks(taskApi)
+  const tasks = createTasks(taskApi, owners)
   const packages = createPackages(registryApi)
-  const runs = createRuns({ api: taskApi, watcher, admission, drain, now })
+  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
+  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
   const identify = createIdentify(toIdentifyOptions(config))
 
   const app = createServer({ logger, trustProxy: config.trustProxy })
@@ -105,6 +117,7 @@ export function buildApp(config: Config, { logger, version, now, random }: AppPa
   app.addHook('onClose', async () => {
     watcher.close()
     await client.close()
+    await store.close()
   })
   const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
   return { app, routes, close }

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { buildApp } from './app.ts'
 import type { Config } from './config/config.ts'
 import { loadConfig } from './config/load-config.ts'
 import { ConfigError, formatConfigProblems } from './config/problems.ts'
+import { openStore } from './store/open-store.ts'
+import type { Store } from './store/store.ts'
+import { StoreOpenError } from './store/store-open-error.ts'
 
 /** What `sysexits.h` calls EX_CONFIG. */
 const EXIT_CONFIG = 78
@@ -15,7 +18,8 @@ async function run(): Promise<void> {
   const config = readConfigOrExit()
   const logger = pino({ level: config.logLevel, base: null, formatters: { level: (level) => ({ level }) } })
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const gateway = buildApp(config, { logger, version, now: Date.now, random: Math.random })
+  const store = await openStoreOrExit(config, logger)
+  const gateway = buildApp(config, { logger, version, store, now: Date.now, random: Math.random })
 
   // The inner deadline is shorter than this one, which is for a shutdown that is itself at fault.
   closeWithGrace({ delay: config.shutdownGraceMs, logger: false }, async ({ signal, err }) => {
@@ -42,6 +46,16 @@ function readConfigOrExit(): Config {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${formatConfigProblems(error)}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+}
+
+async function openStoreOrExit(config: Config, log: Logger): Promise<Store> {
+  try {
+    return await openStore(config.storeUrl, { now: Date.now, log })
+  } catch (error) {
+    if (!(error instanceof StoreOpenError)) throw error
+    process.stderr.write(`${error.message}\n`)
     process.exit(EXIT_CONFIG)
   }
 }

@@ -1,14 +1,12 @@
 import type { TaskApi } from '../cloud/task-api.ts'
-import type { CreateRequest } from '../domain/create-request.ts'
 import { type EndedTask, NEW_TASK, type TaskState } from '../domain/task.ts'
 import { type Failure, GatewayError } from '../errors.ts'
 import type { Admission } from './admission.ts'
 import { type RequestContext, toCallContext } from './caller.ts'
+import type { CreateTask } from './create-task.ts'
 import type { Drain } from './drain.ts'
+import type { Owners } from './owners.ts'
 import type { Watcher } from './watcher.ts'
-
-/** A task that this gateway created. `answer` is upstream's own. */
-export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer }
 
 /** A task to wait for. `isNew`: created just now, so there is no need to ask at once. */
 export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean }
@@ -24,8 +22,7 @@ export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void
 export type Runs = {
   /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`. */
   enter(): () => void
-  /** Creates the task, once. Throws `GatewayError`; `draining` when nothing new begins any more. */
-  create(context: RequestContext, request: CreateRequest): Promise<CreatedTask>
+  create: CreateTask
   /** Where a task stands right now, from one request. */
   look(context: RequestContext, taskID: string): Promise<RunEnd>
   /**
@@ -37,31 +34,29 @@ export type Runs = {
 
 export type RunsParts = {
   api: TaskApi
+  createTask: CreateTask
+  owners: Owners
   watcher: Watcher
   admission: Admission
   drain: Drain
   now: () => number
 }
 
-export function createRuns({ api, watcher, admission, drain, now }: RunsParts): Runs {
-  const refuseWhenDraining = () => {
-    if (drain.draining) throw new GatewayError({ code: 'draining' })
-  }
+export function createRuns(parts: RunsParts): Runs {
+  const { api, createTask, owners, admission } = parts
   return {
     enter: () => admission.enter(),
-    create: async (context, request) => {
-      refuseWhenDraining()
-      // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
-      const { credential, trace } = toCallContext(context)
-      const { taskID, answer } = await api.create({ credential, trace }, request.body)
-      context.trace.taskID = taskID
-      return { taskID, createdAtMs: now(), answer: answer.bytes }
-    },
+    create: createTask,
     look: async (context, taskID) => {
+      await owners.require(context, taskID)
       const { state } = await api.result(toCallContext(context), taskID)
       return toRunEnd(taskID, state, 0)
     },
-    wait: (context, awaited, options) => waitForEnd({ watcher, drain, now }, context, awaited, options),
+    wait: async (context, awaited, options) => {
+      // Whoever has just created a task is its owner, recorded or not.
+      if (!awaited.isNew) await owners.require(context, awaited.taskID)
+      return waitForEnd(parts, context, awaited, options)
+    },
   }
 }
 

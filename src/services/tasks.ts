@@ -1,5 +1,7 @@
 import type { ListQuery, TaskApi } from '../cloud/task-api.ts'
+import type { UpstreamAnswer } from '../cloud/upstream.ts'
 import { type RequestContext, toCallContext } from './caller.ts'
+import type { Owners } from './owners.ts'
 
 /** Reading tasks, and the queue they stand in. Each gives upstream's own bytes; throws `GatewayError`. */
 export type Tasks = {
@@ -12,13 +14,23 @@ export type Tasks = {
   setPaused(context: RequestContext, paused: boolean): Promise<Buffer>
 }
 
-export function createTasks(api: TaskApi): Tasks {
+export function createTasks(api: TaskApi, owners: Owners): Tasks {
+  /** Reads something of one task, for those who may see it. */
+  const read = async (
+    context: RequestContext,
+    taskID: string,
+    call: (callContext: ReturnType<typeof toCallContext>) => Promise<UpstreamAnswer>,
+  ): Promise<Buffer> => {
+    await owners.require(context, taskID)
+    return (await call(toCallContext(context))).bytes
+  }
   return {
     list: async (context, query) => (await api.list(toCallContext(context), query)).bytes,
     latest: async (context, workloadIDs) => (await api.latest(toCallContext(context), workloadIDs)).bytes,
-    detail: async (context, taskID) => (await api.detail(toCallContext(context), taskID)).bytes,
-    result: async (context, taskID) => (await api.result(toCallContext(context), taskID)).answer.bytes,
-    logs: async (context, taskID, page) => (await api.logs(toCallContext(context), taskID, page)).bytes,
+    detail: (context, taskID) => read(context, taskID, (call) => api.detail(call, taskID)),
+    result: (context, taskID) =>
+      read(context, taskID, async (call) => (await api.result(call, taskID)).answer),
+    logs: (context, taskID, page) => read(context, taskID, (call) => api.logs(call, taskID, page)),
     dashboard: async (context) => (await api.dashboard(toCallContext(context))).bytes,
     setPaused: async (context, paused) => (await api.setPaused(toCallContext(context), paused)).bytes,
   }

@@ -1,11 +1,10 @@
 import type { Runs } from '../../services/runs.ts'
+import { answerRun, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
-import { sendCreated } from '../created-answer.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { answerWhenEnded } from '../run-answer.ts'
-import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
+import type { WaitLimits } from '../run-wait.ts'
 import {
   json,
   jsonBody,
@@ -23,7 +22,7 @@ import {
 export type RunRouteParts = { runs: Runs; waits: WaitLimits; maxBodyBytes: number }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
-export function postRun({ runs, waits, maxBodyBytes }: RunRouteParts): Route {
+export function postRun(parts: RunRouteParts): Route {
   return defineRoute({
     method: 'POST',
     url: '/run',
@@ -44,31 +43,10 @@ export function postRun({ runs, waits, maxBodyBytes }: RunRouteParts): Route {
         ...problems(402, 404, 408, 409, 413, 415, 422),
       },
     },
-    handler: async (request, reply) => {
-      const form = answerFormOf(request, waits)
-      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
-      const context = toContext(request, reply)
-      if (form.kind === 'async') {
-        const created = await runs.create(context, create)
-        applyPreference(reply, form)
-        return sendCreated(created, reply)
-      }
-      const leave = runs.enter()
-      try {
-        const { taskID, createdAtMs } = await runs.create(context, create)
-        applyPreference(reply, form)
-        return await answerWhenEnded(
-          runs,
-          context,
-          { taskID, createdAtMs, isNew: true },
-          form,
-          request,
-          reply,
-        )
-      } finally {
-        leave()
-      }
-    },
+    handler: (request, reply) =>
+      answerRun(parts, request, reply, async () =>
+        toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
+      ),
   })
 }
 

@@ -4,9 +4,10 @@ import { isTaskID } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Runs } from '../../services/runs.ts'
 import type { Tasks } from '../../services/tasks.ts'
+import { answerWaiting } from '../answer-run.ts'
 import { toContext, traceOf } from '../caller.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { answerWhenEnded, sendRunEnd } from '../run-answer.ts'
+import { sendRunAnswer, toRunAnswer } from '../run-answer.ts'
 import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
 import {
   json,
@@ -185,12 +186,13 @@ export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Ro
       applyPreference(reply, form)
       const context = toContext(request, reply)
       if (form.kind === 'async' || form.wait.ms === 0) {
-        return sendRunEnd(await runs.look(context, taskID), request, reply)
+        return sendRunAnswer(reply, toRunAnswer(await runs.look(context, taskID), request))
       }
-      return waitInPlace(runs, () => {
-        const awaited = { taskID, createdAtMs: now(), isNew: false }
-        return answerWhenEnded(runs, context, awaited, { ...form, kind: 'blocking' }, request, reply)
-      })
+      return answerWaiting(runs, context, { ...form, kind: 'blocking' }, request, reply, async () => ({
+        taskID,
+        createdAtMs: now(),
+        isNew: false,
+      }))
     },
   })
 }
@@ -219,23 +221,14 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
       const taskID = taskIDOf(request, reply)
       const form = answerFormOf(request, waits)
       const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
-      applyPreference(reply, { kind: 'events', wait })
       const context = toContext(request, reply)
-      return waitInPlace(runs, () => {
-        const awaited = { taskID, createdAtMs: now(), isNew: false }
-        return answerWhenEnded(runs, context, awaited, { kind: 'events', wait }, request, reply)
-      })
+      return answerWaiting(runs, context, { kind: 'events', wait }, request, reply, async () => ({
+        taskID,
+        createdAtMs: now(),
+        isNew: false,
+      }))
     },
   })
-}
-
-async function waitInPlace<T>(runs: Runs, answer: () => Promise<T>): Promise<T> {
-  const leave = runs.enter()
-  try {
-    return await answer()
-  } finally {
-    leave()
-  }
 }
 
 /** The id in the path, once it is known to be one; anything else does not exist, and upstream is not asked. */

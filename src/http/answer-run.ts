@@ -1,0 +1,73 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { CreateRequest } from '../domain/create-request.ts'
+import type { RequestContext } from '../services/caller.ts'
+import type { CreatedTask } from '../services/create-task.ts'
+import type { AwaitedTask, Runs } from '../services/runs.ts'
+import { toContext } from './caller.ts'
+import { sendRunAnswer, toRunAnswer } from './run-answer.ts'
+import { createRunEvents, type RunEvents } from './run-events.ts'
+import { type AnswerForm, answerFormOf, applyPreference, type WaitLimits } from './run-wait.ts'
+
+/**
+ * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
+ * takes long before the create may be told on it.
+ */
+export type PrepareCreate = (context: RequestContext, events: RunEvents | undefined) => Promise<CreateRequest>
+
+type WaitingForm = Exclude<AnswerForm, { kind: 'async' }>
+
+/** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
+export async function answerRun(
+  { runs, waits }: { runs: Runs; waits: WaitLimits },
+  request: FastifyRequest,
+  reply: FastifyReply,
+  prepare: PrepareCreate,
+): Promise<FastifyReply> {
+  const form = answerFormOf(request, waits)
+  const context = toContext(request, reply)
+  if (form.kind === 'async') {
+    const created = await runs.create(context, await prepare(context, undefined))
+    applyPreference(reply, form)
+    return sendCreated(created, reply)
+  }
+  return answerWaiting(runs, context, form, request, reply, async (events) => {
+    const { taskID, createdAtMs } = await runs.create(context, await prepare(context, events))
+    events?.created(taskID)
+    return { taskID, createdAtMs, isNew: true }
+  })
+}
+
+/** Waits for a task and answers when it has ended or the wait is over; the caller has a place among those who wait. */
+export async function answerWaiting(
+  runs: Runs,
+  context: RequestContext,
+  form: WaitingForm,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
+): Promise<FastifyReply> {
+  const leave = runs.enter()
+  const events = form.kind === 'events' ? createRunEvents(request, reply) : undefined
+  try {
+    applyPreference(reply, form)
+    const awaited = await begin(events)
+    const onState =
+      events && ((state: Parameters<RunEvents['state']>[1]) => events.state(awaited.taskID, state))
+    const end = await runs.wait(context, awaited, { waitMs: form.wait.ms, onState })
+    const answer = toRunAnswer(end, request)
+    return events === undefined ? sendRunAnswer(reply, answer) : events.end(answer)
+  } catch (error) {
+    if (events === undefined) throw error
+    return events.fail(error)
+  } finally {
+    leave()
+  }
+}
+
+/** Answers with a task that was created and is not waited for. */
+export function sendCreated({ taskID }: CreatedTask, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(202)
+    .headers({ 'x-task-id': taskID, location: `/tasks/${taskID}` })
+    .send({ taskID, status: 'queued' })
+}

@@ -1,0 +1,13 @@
+import type { CreateRequest } from '../domain/create-request.ts'
+import { isPackageAllowed } from '../domain/patterns.ts'
+import { GatewayError } from '../errors.ts'
+import type { Caller } from './caller.ts'
+
+/** Throws `package_denied` unless the caller may run that very package in that very version. */
+export function requirePackage(
+  caller: Caller,
+  { packageName, packageVersion }: Pick<CreateRequest, 'packageName' | 'packageVersion'>,
+): void {
+  if (isPackageAllowed(caller.rules.packages, packageName, packageVersion)) return
+  throw new GatewayError({ code: 'package_denied', detail: 'This caller may not run this package.' })
+}
