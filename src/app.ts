@@ -5,6 +5,7 @@ import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi } from './cloud/task-api.ts'
 import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
+import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
 import { authenticate } from './http/authenticate.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
@@ -43,19 +44,25 @@ export type AppParts = {
   store: Store
   now: () => number
   random: () => number
+  /** Left out: what they are in production. */
+  deadlines?: Partial<Deadlines>
 }
 
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
+  /** How many tasks are looked at, and how many requests wait for one. */
+  watching(): { tasks: number; requests: number }
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
+export function buildApp(config: Config, parts: AppParts): Gateway {
+  const { logger, version, store, now, random } = parts
+  const deadlines = { ...DEADLINES, ...parts.deadlines }
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
+  const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now, deadlines }
   const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
   const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
 
@@ -64,17 +71,18 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const admission = createAdmission(config.maxConcurrentRuns)
   const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
     (await taskApi.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
+  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random, ...deadlines })
   const tasks = createTasks(taskApi, owners)
   const packages = createPackages(registryApi)
   const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
   const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
   const identify = createIdentify(toIdentifyOptions(config))
 
-  const app = createServer({ logger, trustProxy: config.trustProxy })
+  const app = createServer({ logger, trustProxy: config.trustProxy, bodyDeadlineMs: deadlines.bodyMs })
   const routes = collectRoutes(app)
   describeApi(app, version)
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
+  const { keepAliveMs } = deadlines
+  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
 
   // Open to everyone.
@@ -120,7 +128,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     await store.close()
   })
   const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, close }
+  const watching = () => ({ tasks: watcher.size(), requests: admission.waiting })
+  return { app, routes, watching, close }
 }
 
 /** Who may call, from the configuration; keys become credentials here and nowhere else. */
