@@ -56,7 +56,7 @@ describe.each(DOORS)('POST %s', (door) => {
   ])('invalid UTF-8, %s, is 400', (_what, bytes) => {
     const [head = '', tail = ''] = withMembers(',"inputValues":{"value":"|"}').split('|')
     const body = Buffer.concat([Buffer.from(head), bytes, Buffer.from(tail)])
-    return refused(door, body, 400, 'invalid_request')
+    return refused(door, body, 400, 'invalid_request').then(() => {})
   })
 
   test.each([
