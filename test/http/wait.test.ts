@@ -64,9 +64,8 @@ describe.each([
   })
 
   test.each(['?wait=0', '?wait=0.0'])('%s answers at once', async (query) => {
-    const started = performance.now()
     const answer = await ask(query)
-    expect(performance.now() - started).toBeLessThan(140)
+    expect(gateway.emulator.counts().result).toBeLessThanOrEqual(1)
     expect(answer.headers['preference-applied']).toBe('wait=0')
   })
 
@@ -93,9 +92,8 @@ test('POST /run waits its default when it is told nothing', async () => {
 })
 
 test('the result of a task is asked for at once when it is told nothing', async () => {
-  const started = performance.now()
   const answer = await send(`${gateway.url}/tasks/${taskID}/result`)
-  expect(performance.now() - started).toBeLessThan(140)
+  expect(gateway.emulator.counts().result).toBe(1)
   expect(answer.status).toBe(202)
   expect(answer.headers).toMatchObject({
     'x-task-id': taskID,
