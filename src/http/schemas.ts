@@ -82,6 +82,9 @@ export function jsonBody(schema: TSchema): { content: Record<string, { schema: T
   return { content: { 'application/json': { schema } } }
 }
 
+/** Marks a route whose body may be left out, in its schema: nothing of it reaches the description. */
+export const OPTIONAL_BODY = 'x-optional-body'
+
 export const TaskParams = Type.Object({ taskID: Type.String({ description: 'As the create gave it.' }) })
 
 export const WaitQuery = Type.Object(
