@@ -8,6 +8,8 @@ export type CreateRequest = {
   blockName: string
   inputValues: Buffer | undefined
   body: Buffer
+  /** The named function this is a run of; set by services/functions.ts alone: it is then what rules are asked about. */
+  functionName?: string
 }
 
 /** A create from its parts; the inputs are passed on byte for byte. */

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
 import type { Owners } from './owners.ts'
-import { requirePackage } from './rules.ts'
+import { requireFunction, requirePackage } from './rules.ts'
 
 /** A task that this gateway created. `answer` is upstream's own. */
 export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer }
@@ -24,12 +24,27 @@ export type CreateTaskParts = {
   drain: Drain
   now: () => number
   log: ServiceLog
+  /** Throws `invalid_request` for inputs that do not fit their block; left out, nothing is looked at. */
+  checkInputs?: ((context: RequestContext, request: CreateRequest) => Promise<void>) | undefined
 }
 
-export function createCreateTask({ api, owners, drain, now, log }: CreateTaskParts): CreateTask {
+export function createCreateTask({
+  api,
+  owners,
+  drain,
+  now,
+  log,
+  checkInputs,
+}: CreateTaskParts): CreateTask {
+  /** A function may be run by whom it is allowed by name, whatever its package; its inputs were checked before. */
+  const authorise = async (context: RequestContext, request: CreateRequest): Promise<void> => {
+    if (request.functionName !== undefined) return requireFunction(context.caller, request.functionName)
+    requirePackage(context.caller, request)
+    await checkInputs?.(context, request)
+  }
   return async (context, request) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
-    requirePackage(context.caller, request)
+    await authorise(context, request)
     // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
     const { caller, trace } = context
     const { taskID, answer } = await api.create({ credential: caller.credential, trace }, request.body)
