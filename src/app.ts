@@ -7,8 +7,10 @@ import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { authenticate } from './http/authenticate.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
+import { createIdentifyReader } from './http/reader.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
-import { nativeCreate, packageInfo } from './http/routes/native.ts'
+import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
+import { nativeCreate, packageInfo as packageInfoRoute } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
 import { postRun, postTask } from './http/routes/runs.ts'
@@ -27,8 +29,11 @@ import { createAdmission } from './services/admission.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
 import { createDrain } from './services/drain.ts'
+import { createNamedFunctions } from './services/functions.ts'
 import { createIdentify, type KnownApp } from './services/identify.ts'
+import { createInputValidation } from './services/input-validation.ts'
 import { createOwners } from './services/owners.ts'
+import { createPackageInfo } from './services/package-info.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
 import { createTasks } from './services/tasks.ts'
@@ -66,8 +71,10 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     (await taskApi.result({ credential, signal }, taskID)).state
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
   const tasks = createTasks(taskApi, owners)
-  const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
+  const packageInfo = createPackageInfo({ registry: registryApi, now })
+  const functions = createNamedFunctions(() => config.functions, { packageInfo, now, log: logger })
+  const checkInputs = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger, checkInputs })
   const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
   const identify = createIdentify(toIdentifyOptions(config))
 
@@ -81,7 +88,7 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   app.register(async (open) => {
     open.route(livez())
     open.route(readyz(drain, admission))
-    open.route(openApiDocument(app))
+    open.route(openApiDocument(app, { identifyReader: createIdentifyReader(identify), functions }))
   })
 
   // Everything below needs a caller, and of the caller the scope that the route names.
@@ -89,6 +96,9 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.addHook('onRequest', authenticate(identify, new Set(config.allowedOrigins)))
 
     surface.route(postRun(runParts))
+    surface.route(postFunctionRun({ ...runParts, functions }))
+    surface.route(listFunctions(functions))
+    surface.route(functionDetail(functions))
     surface.route(postTask(runParts))
     surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
     surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
@@ -109,7 +119,7 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(queueDashboard(tasks, { url: '/v3/users/me/dashboard', tag: 'native' }))
     surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
     surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
-    surface.route(packageInfo(packages))
+    surface.route(packageInfoRoute(createPackages(registryApi)))
   })
 
   app.register(methodNotAllowed(routes))

@@ -21,7 +21,8 @@ export type BlockSchema = {
   readonly inputs: ReadonlyMap<string, BlockInput>
   /** Inputs that exist and can't be set through the API: credentials. */
   readonly unsettable: ReadonlySet<string>
-  readonly output: JsonSchema
+  /** JSON Schema of the object of outputs. */
+  readonly output: Readonly<Record<string, unknown>>
 }
 
 /** A package as the registry tells it; the version is the exact one, whatever was asked for. */
@@ -75,7 +76,7 @@ function toInput(handle: Handle): BlockInput {
   return { schema: shown, check: toCheckable(schema), required: !optional }
 }
 
-function toOutput(block: Handle): JsonSchema {
+function toOutput(block: Handle): Record<string, unknown> {
   const properties = new Map<string, JsonSchema>()
   for (const handle of objectsOf(block.outputHandleDefs, MAX_HANDLES)) {
     if (typeof handle.handle === 'string') properties.set(handle.handle, toHandleSchema(handle))

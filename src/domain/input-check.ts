@@ -7,6 +7,9 @@ import type { JsonSchema } from './json-schema.ts'
 /** What is wrong with an input: where, as a JSON Pointer into the inputs, and what. */
 export type InputProblem = { path: string; message: string }
 
+/** Said of inputs that do not exist, and of those that must not seem to. */
+export const UNKNOWN_INPUT = 'is not known'
+
 /** Problems told at most, over all inputs. */
 const MAX_PROBLEMS = 50
 
@@ -35,7 +38,7 @@ export function findInputProblems(
     const path = toPointer(name)
     if (block.unsettable.has(name))
       problems.push({ path, message: 'is a credential, which can not be set here' })
-    else if (input === undefined) problems.push({ path, message: 'is no input of this block' })
+    else if (input === undefined) problems.push({ path, message: UNKNOWN_INPUT })
     else {
       const cost = bytes.length * input.check.size
       const schema = cost <= budget ? input.check.schema : toShallow(input.check)
@@ -92,7 +95,7 @@ function toProblems(error: SchemaError, base: string): InputProblem[] {
       // Told of each such property by the error of its own schema.
       return []
     case 'boolean':
-      return [{ path, message: 'is not known' }]
+      return [{ path, message: UNKNOWN_INPUT }]
     case 'enum':
       return [{ path, message: `must be one of ${listValues(error.params.allowedValues)}` }]
     case 'pattern':

@@ -28,14 +28,7 @@ export type CreateTaskParts = {
   checkInputs?: ((context: RequestContext, request: CreateRequest) => Promise<void>) | undefined
 }
 
-export function createCreateTask({
-  api,
-  owners,
-  drain,
-  now,
-  log,
-  checkInputs,
-}: CreateTaskParts): CreateTask {
+export function createCreateTask({ api, owners, drain, now, log, checkInputs }: CreateTaskParts): CreateTask {
   /** A function may be run by whom it is allowed by name, whatever its package; its inputs were checked before. */
   const authorise = async (context: RequestContext, request: CreateRequest): Promise<void> => {
     if (request.functionName !== undefined) return requireFunction(context.caller, request.functionName)

@@ -61,8 +61,6 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
       const entry = { askedAtMs: 0, bytes: 0, ...known, found, failedAtMs: now() }
       cache.put(key, entry)
       return found
-    } finally {
-      underWay.delete(key)
     }
   }
 
@@ -71,9 +69,11 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
       const key = keyOf(caller.credential.id, wanted)
       const known = cache.get(key)
       if (known !== undefined && isFresh(known, wanted, now())) return known.found
-      const running = underWay.get(key) ?? lookUp(key, caller, wanted)
-      underWay.set(key, running)
-      return running
+      const running = underWay.get(key)
+      if (running !== undefined) return running
+      const begun = lookUp(key, caller, wanted).finally(() => underWay.delete(key))
+      underWay.set(key, begun)
+      return begun
     },
   }
 }
