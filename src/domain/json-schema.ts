@@ -73,10 +73,11 @@ class Inliner {
     if (typeof schema === 'boolean') return schema
     if (!isJsonObject(schema)) return true
     this.#spend(depth)
-    const copy: Record<string, unknown> = {}
-    for (const [keyword, value] of Object.entries(schema)) {
-      if (!IDENTITY.has(keyword)) copy[keyword] = this.#keyword(keyword, value, depth, within)
-    }
+    // Entries, not assignments: a key named __proto__ must stay a key.
+    const entries = Object.entries(schema).filter(([keyword]) => !IDENTITY.has(keyword))
+    const copy: Record<string, unknown> = Object.fromEntries(
+      entries.map(([keyword, value]) => [keyword, this.#keyword(keyword, value, depth, within)]),
+    )
     if (typeof schema.$ref !== 'string') return copy
     const target = this.#follow(schema.$ref, depth, within)
     if (target === true) return copy

@@ -14,7 +14,7 @@ const FAILURE_MS = 10_000
 
 /** Bounds of what is kept: entries, and bytes of the answers they were made of. */
 const MAX_ENTRIES = 1_000
-const MAX_BYTES = 64 * 1024 * 1024
+const MAX_BYTES = 16 * 1024 * 1024
 
 export type PackageVersion = { packageName: string; packageVersion: string }
 
