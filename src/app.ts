@@ -1,11 +1,13 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createKeyCredential } from './cloud/credential.ts'
-import { createHttpClient } from './cloud/http-client.ts'
+import { createHttpClient, type HttpClient } from './cloud/http-client.ts'
+import { observeUpstream } from './cloud/observe-upstream.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi } from './cloud/task-api.ts'
-import { createUpstream } from './cloud/upstream.ts'
+import { createUpstream, type Upstream, type UpstreamOptions } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { authenticate } from './http/authenticate.ts'
+import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
@@ -23,7 +25,9 @@ import {
 } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
-import { createAdmission } from './services/admission.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
+import { type Admission, createAdmission } from './services/admission.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
 import { createDrain } from './services/drain.ts'
@@ -32,7 +36,7 @@ import { createOwners } from './services/owners.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
 import { createTasks } from './services/tasks.ts'
-import { createWatcher } from './services/watcher.ts'
+import { createWatcher, type Watcher } from './services/watcher.ts'
 import type { Store } from './store/store.ts'
 
 /** What the app is built with besides its configuration: the outside world, so that a test can hold it. */
@@ -48,6 +52,8 @@ export type AppParts = {
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
+  /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
+  metricsServer: MetricsServer | undefined
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
@@ -55,9 +61,10 @@ export type Gateway = {
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
 export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
-  const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
-  const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
+  const metrics = config.metricsPort === undefined ? undefined : createMetrics(version)
+  const upstreamAt = createUpstreamAt(client, { userAgent: `oomol-gateway/${version}`, now }, metrics)
+  const taskApi = createTaskApi(upstreamAt(config.upstream.taskUrl))
+  const registryApi = createRegistryApi(upstreamAt(config.upstream.registryUrl))
 
   const drain = createDrain()
   const owners = createOwners(store, now)
@@ -73,6 +80,7 @@ export function buildApp(config: Config, { logger, version, store, now, random }
 
   const app = createServer({ logger, trustProxy: config.trustProxy })
   const routes = collectRoutes(app)
+  const metricsServer = metrics && measureApp(app, metrics, { admission, watcher })
   describeApi(app, version)
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
@@ -116,11 +124,32 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   closeWhileDraining(app, drain)
   app.addHook('onClose', async () => {
     watcher.close()
+    await metricsServer?.close()
     await client.close()
     await store.close()
   })
   const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, close }
+  return { app, routes, metricsServer, close }
+}
+
+/** Upstream's APIs by their base URLs, counted when somebody counts. */
+function createUpstreamAt(client: HttpClient, options: UpstreamOptions, metrics: Metrics | undefined) {
+  return (baseUrl: string): Upstream => {
+    const upstream = createUpstream(client, baseUrl, options)
+    return metrics === undefined ? upstream : observeUpstream(upstream, metrics.observeUpstream, options.now)
+  }
+}
+
+/** Counts what comes in and who waits; the port that tells it does not listen yet. */
+function measureApp(
+  app: FastifyInstance,
+  metrics: Metrics,
+  { admission, watcher }: { admission: Admission; watcher: Watcher },
+): MetricsServer {
+  observeRequests(app, metrics.observeRequest)
+  metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
+  metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
+  return createMetricsServer(metrics)
 }
 
 /** Who may call, from the configuration; keys become credentials here and nowhere else. */
