@@ -75,8 +75,8 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random, ...deadlines })
   const registry = createRegistryApi(upstreamAt(config.upstream.registryUrl))
   const packageInfo = createPackageInfo({ registry, now })
-  const checkInputs = config.validateInputs ? createInputValidation(packageInfo) : undefined
-  const createTask = createCreateTask({ api, owners, drain, now, log: logger, checkInputs })
+  const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const createTask = createCreateTask({ api, owners, drain, now, log: logger, findPlainProblems })
 
   return {
     deadlines,

@@ -1,12 +1,14 @@
 import { type Checkable, toCheckable } from './checkable-schema.ts'
 import { isJsonObject } from './json.ts'
-import { type JsonSchema, toStandaloneSchema } from './json-schema.ts'
+import { type JsonSchema, type SchemaBudget, toStandaloneSchema } from './json-schema.ts'
 import { isBlockName, isPackageName, isPackageVersion } from './names.ts'
 
 /** More handles of a block and more blocks of a package than any honest one has. */
 const MAX_HANDLES = 500
 const MAX_BLOCKS = 1_000
 const MAX_TEXT = 4_096
+/** Nodes of all schemas of a package; a small answer can unfold into many. */
+const MAX_PACKAGE_NODES = 50_000
 
 /** An input of a block. `schema` is shown; `check` is what values are checked with. */
 export type BlockInput = {
@@ -30,6 +32,8 @@ export type PackageSchemas = {
   readonly packageName: string
   readonly packageVersion: string
   readonly blocks: ReadonlyMap<string, BlockSchema>
+  /** How many nodes its schemas have: what keeping it costs. */
+  readonly nodes: number
 }
 
 /** Reads the registry's answer; undefined when it is none. What is odd inside takes anything. */
@@ -39,23 +43,25 @@ export function toPackageSchemas(info: unknown): PackageSchemas | undefined {
   if (typeof packageName !== 'string' || !isPackageName(packageName)) return undefined
   if (typeof packageVersion !== 'string' || !isPackageVersion(packageVersion)) return undefined
   const found = new Map<string, BlockSchema>()
+  const budget = { nodes: MAX_PACKAGE_NODES }
   for (const block of objectsOf(blocks, MAX_BLOCKS)) {
     const { blockName } = block
-    if (typeof blockName === 'string' && isBlockName(blockName)) found.set(blockName, toBlockSchema(block))
+    if (typeof blockName === 'string' && isBlockName(blockName))
+      found.set(blockName, toBlockSchema(block, budget))
   }
-  return { packageName, packageVersion, blocks: found }
+  return { packageName, packageVersion, blocks: found, nodes: MAX_PACKAGE_NODES - Math.max(0, budget.nodes) }
 }
 
-function toBlockSchema(block: Handle): BlockSchema {
+function toBlockSchema(block: Handle, budget: SchemaBudget): BlockSchema {
   const inputs = new Map<string, BlockInput>()
   const unsettable = new Set<string>()
   for (const handle of objectsOf(block.inputHandleDefs, MAX_HANDLES)) {
     const { handle: name } = handle
     if (typeof name !== 'string') continue
     if (isCredential(handle)) unsettable.add(name)
-    else inputs.set(name, toInput(handle))
+    else inputs.set(name, toInput(handle, budget))
   }
-  return { description: toText(block.description), inputs, unsettable, output: toOutput(block) }
+  return { description: toText(block.description), inputs, unsettable, output: toOutput(block, budget) }
 }
 
 type Handle = { readonly [key: string]: unknown }
@@ -65,9 +71,9 @@ function isCredential({ json_schema: schema }: Handle): boolean {
 }
 
 /** Optional and required as the registry means it (oomol-api.md). */
-function toInput(handle: Handle): BlockInput {
+function toInput(handle: Handle, budget: SchemaBudget): BlockInput {
   const { value, nullable } = handle
-  const schema = toHandleSchema(handle)
+  const schema = toHandleSchema(handle, budget)
   const given = handle.json_schema
   const hasDefault = isJsonObject(given) && given.default !== undefined
   const hasValue = value !== undefined && value !== null
@@ -76,17 +82,20 @@ function toInput(handle: Handle): BlockInput {
   return { schema: shown, check: toCheckable(schema), required: !optional }
 }
 
-function toOutput(block: Handle): Record<string, unknown> {
+function toOutput(block: Handle, budget: SchemaBudget): Record<string, unknown> {
   const properties = new Map<string, JsonSchema>()
   for (const handle of objectsOf(block.outputHandleDefs, MAX_HANDLES)) {
-    if (typeof handle.handle === 'string') properties.set(handle.handle, toHandleSchema(handle))
+    if (typeof handle.handle === 'string') properties.set(handle.handle, toHandleSchema(handle, budget))
   }
   return { type: 'object', properties: Object.fromEntries(properties) }
 }
 
 /** The schema of a handle with its description; a handle without a schema takes anything. */
-function toHandleSchema({ json_schema: given, nullable, description }: Handle): JsonSchema {
-  const schema = given === undefined || given === null ? true : toStandaloneSchema(given)
+function toHandleSchema(
+  { json_schema: given, nullable, description }: Handle,
+  budget: SchemaBudget,
+): JsonSchema {
+  const schema = given === undefined || given === null ? true : toStandaloneSchema(given, budget)
   const text = toText(description)
   const taken = nullable === true ? orNull(schema) : schema
   return text === undefined ? taken : withKeys(taken, { description: text })

@@ -41,19 +41,19 @@ const IDENTITY: ReadonlySet<string> = new Set([
   'id',
 ])
 
-/** What is left to spend on a schema; both kinds of hostile growth, deep and wide, use it up. */
-type Budget = { nodes: number }
+/** What is left to spend on schemas; both kinds of hostile growth, deep and wide, use it up. */
+export type SchemaBudget = { nodes: number }
 
 class TooLarge extends Error {}
 
 /**
  * A schema that stands on its own: references into itself are replaced by what they mean, and whatever
  * refers elsewhere or to a schema around it takes anything. Keys that JSON Schema does not know are kept. A
- * schema beyond the bounds takes anything as a whole.
+ * schema beyond the bounds, or beyond what `budget` has left, takes anything as a whole.
  */
-export function toStandaloneSchema(schema: unknown): JsonSchema {
+export function toStandaloneSchema(schema: unknown, budget: SchemaBudget): JsonSchema {
   try {
-    return new Inliner(schema).schema(schema, 0, [])
+    return new Inliner(schema, budget).schema(schema, 0, [])
   } catch (error) {
     if (error instanceof TooLarge) return true
     throw error
@@ -62,10 +62,12 @@ export function toStandaloneSchema(schema: unknown): JsonSchema {
 
 class Inliner {
   readonly #root: unknown
-  readonly #budget: Budget = { nodes: MAX_NODES }
+  readonly #budget: SchemaBudget
+  #nodes = MAX_NODES
 
-  constructor(root: unknown) {
+  constructor(root: unknown, budget: SchemaBudget) {
     this.#root = root
+    this.#budget = budget
   }
 
   /** `within`: the references that this schema stands in, so that none is followed round. */
@@ -116,8 +118,9 @@ class Inliner {
   }
 
   #spend(depth: number): void {
+    this.#nodes -= 1
     this.#budget.nodes -= 1
-    if (depth > MAX_DEPTH || this.#budget.nodes < 0) throw new TooLarge()
+    if (depth > MAX_DEPTH || this.#nodes < 0 || this.#budget.nodes < 0) throw new TooLarge()
   }
 }
 

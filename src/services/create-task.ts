@@ -3,6 +3,7 @@ import type { CreateRequest } from '../domain/create-request.ts'
 import { GatewayError } from '../errors.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
+import type { FindPlainProblems } from './input-validation.ts'
 import type { Owners } from './owners.ts'
 import { requireFunction, requirePackage } from './rules.ts'
 
@@ -24,20 +25,16 @@ export type CreateTaskParts = {
   drain: Drain
   now: () => number
   log: ServiceLog
-  /** Throws `invalid_request` for inputs that do not fit their block; left out, nothing is looked at. */
-  checkInputs?: ((context: RequestContext, request: CreateRequest) => Promise<void>) | undefined
+  /** Left out, the inputs of plain creates are not looked at. */
+  findPlainProblems?: FindPlainProblems | undefined
 }
 
-export function createCreateTask({ api, owners, drain, now, log, checkInputs }: CreateTaskParts): CreateTask {
-  /** A function may be run by whom it is allowed by name, whatever its package; its inputs were checked before. */
-  const authorise = async (context: RequestContext, request: CreateRequest): Promise<void> => {
-    if (request.functionName !== undefined) return requireFunction(context.caller, request.functionName)
-    requirePackage(context.caller, request)
-    await checkInputs?.(context, request)
-  }
+export function createCreateTask(parts: CreateTaskParts): CreateTask {
+  const { api, owners, drain, now, log } = parts
   return async (context, request) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
-    await authorise(context, request)
+    authorise(context, request)
+    await refuseWrongInputs(parts, context, request)
     // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
     const { caller, trace } = context
     const { taskID, answer } = await api.create({ credential: caller.credential, trace }, request.body)
@@ -49,4 +46,20 @@ export function createCreateTask({ api, owners, drain, now, log, checkInputs }: 
       .catch((error) => log.warn({ err: error, taskID }, 'owner not recorded'))
     return { taskID, createdAtMs, answer: answer.bytes }
   }
+}
+
+/** A function may be run by whom it is allowed by name, whatever its package. */
+function authorise({ caller }: RequestContext, request: CreateRequest): void {
+  if (request.functionName === undefined) requirePackage(caller, request)
+  else requireFunction(caller, request.functionName)
+}
+
+async function refuseWrongInputs(
+  { findPlainProblems }: CreateTaskParts,
+  context: RequestContext,
+  request: CreateRequest,
+): Promise<void> {
+  const errors = request.inputProblems ?? (await findPlainProblems?.(context, request)) ?? []
+  if (errors.length === 0) return
+  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }

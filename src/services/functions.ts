@@ -30,7 +30,7 @@ export type NamedFunctions = {
   blockOf(context: Asker, name: string): Promise<BlockSchema | undefined>
   /**
    * The create of a run. `inputs` is what the caller gave; its bytes go upstream as they are, in the very
-   * version they were checked against. Throws as `require`, and `invalid_request` with each fault's path.
+   * version they were checked against; what is wrong with them is told in `inputProblems`. Throws as `require`.
    */
   prepare(context: Asker, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
@@ -80,10 +80,7 @@ export function createNamedFunctions(
     blockOf: async (context, name) => (await resolve(context.caller, require(context, name))).block,
     prepare: async (context, name, inputs) => {
       const resolved = await resolve(context.caller, require(context, name))
-      const errors = findProblems(resolved, inputs)
-      if (errors.length === 0) return toCreate(resolved, inputs)
-      const detail = 'The inputs are not as the function takes them.'
-      throw new GatewayError({ code: 'invalid_request', detail, errors })
+      return toCreate(resolved, inputs)
     },
   }
 }
@@ -97,10 +94,12 @@ function findProblems({ config, block }: Resolved, inputs: JsonObject): InputPro
   return [...fixed, ...findInputProblems(block, { ...inputs, members: own }, present)]
 }
 
-function toCreate({ config, packageVersion }: Resolved, inputs: JsonObject): CreateRequest {
+function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
+  const { config, packageVersion } = resolved
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
-  return { ...toCreateRequest({ packageName, packageVersion, blockName, inputValues }), functionName }
+  const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
+  return { ...create, functionName, inputProblems: findProblems(resolved, inputs) }
 }
 
 /** What an operator is told of functions, not more often than it helps. */

@@ -12,9 +12,10 @@ const STALE_TAG_MS = 60 * 60_000
 /** How long nobody asks again after a look-up that failed. */
 const FAILURE_MS = 10_000
 
-/** Bounds of what is kept: entries, and bytes of the answers they were made of. */
+/** Bounds of what is kept: entries, and bytes by estimate. */
 const MAX_ENTRIES = 1_000
-const MAX_BYTES = 16 * 1024 * 1024
+const MAX_BYTES = 64 * 1024 * 1024
+const BYTES_PER_NODE = 500
 
 export type PackageVersion = { packageName: string; packageVersion: string }
 
@@ -49,7 +50,12 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
       const query = { packageName, version, lang: undefined, deadlineMs: LOOK_UP_DEADLINE_MS }
       const answer = await registry.packageInfo({ credential }, query)
       const found = toAnswered(wanted, answer.value)
-      const entry = { found, askedAtMs, failedAtMs: Number.NEGATIVE_INFINITY, bytes: answer.bytes.length }
+      const entry = {
+        found,
+        askedAtMs,
+        failedAtMs: Number.NEGATIVE_INFINITY,
+        bytes: answer.bytes.length + found.nodes * BYTES_PER_NODE,
+      }
       cache.put(key, entry)
       // What a tag means is itself a version that never changes.
       cache.put(keyOf(credential.id, found), entry)

@@ -172,7 +172,7 @@ test('references inside a schema are followed, round and round ones once', () =>
   expect(takes(tree, { value: 1, next: 'anything' })).toBe(true)
   expect(takes(tree, { value: 'x' })).toBe(false)
   expect(takes(tree, {})).toBe(false)
-  expect(JSON.stringify(toStandaloneSchema(tree))).not.toMatch(/\$ref|\$defs|definitions/)
+  expect(JSON.stringify(toStandaloneSchema(tree, { nodes: 100 }))).not.toMatch(/\$ref|\$defs|definitions/)
 })
 
 test('schemas that grow are given up, and take anything', () => {
@@ -185,10 +185,32 @@ test('schemas that grow are given up, and take anything', () => {
   const wide = { anyOf: Array.from({ length: 100_000 }, () => ({ type: 'string' })) }
   const started = performance.now()
   for (const schema of [{ $ref: '#/$defs/a39', $defs: bomb }, deep, wide]) {
-    expect(toStandaloneSchema(schema)).toBe(true)
+    expect(toStandaloneSchema(schema, { nodes: 1e6 })).toBe(true)
     expect(takes(schema, 3)).toBe(true)
   }
   expect(performance.now() - started).toBeLessThan(1_000)
+})
+
+test('a small package that unfolds into a large one is given up in parts', () => {
+  const unfolding = {
+    $ref: '#/$defs/a7',
+    $defs: Object.fromEntries(
+      Array.from({ length: 8 }, (_, nth) => [
+        `a${nth}`,
+        nth === 0
+          ? { type: 'string' }
+          : { allOf: [`a${nth - 1}`, `a${nth - 1}`].map((name) => ({ $ref: `#/$defs/${name}` })) },
+      ]),
+    ),
+  }
+  const handles = Array.from({ length: 200 }, (_, nth) => ({ handle: `h${nth}`, json_schema: unfolding }))
+  const blocks = [{ blockName: 'b', inputHandleDefs: handles }]
+  const found = toPackageSchemas({ packageName: 'p', packageVersion: '1.0.0', blocks })!
+  expect(found.nodes).toBe(50_000)
+  const inputs = Object.fromEntries(handles.map(({ handle }) => [handle, 3]))
+  const wrong = new Set(check(found.blocks.get('b')!, inputs).map(({ path }) => path))
+  expect(wrong).toContain('/h0')
+  expect(wrong).not.toContain('/h199')
 })
 
 test('a regular expression that takes for ever is not tried', () => {
