@@ -1,13 +1,17 @@
+import { tmpdir } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createKeyCredential } from './cloud/credential.ts'
 import { createHttpClient } from './cloud/http-client.ts'
+import { createPartStore } from './cloud/part-store.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi } from './cloud/task-api.ts'
+import { createUploadApi } from './cloud/upload-api.ts'
 import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { authenticate } from './http/authenticate.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
+import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
@@ -24,6 +28,7 @@ import {
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { createAdmission } from './services/admission.ts'
+import { createByteBudget } from './services/byte-budget.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
 import { createDrain } from './services/drain.ts'
@@ -31,7 +36,9 @@ import { createIdentify, type KnownApp } from './services/identify.ts'
 import { createOwners } from './services/owners.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
+import { createSpool } from './services/spool.ts'
 import { createTasks } from './services/tasks.ts'
+import { createUploads, type Uploads } from './services/uploads.ts'
 import { createWatcher } from './services/watcher.ts'
 import type { Store } from './store/store.ts'
 
@@ -43,20 +50,42 @@ export type AppParts = {
   store: Store
   now: () => number
   random: () => number
+  uploads?: UploadTuning
 }
+
+/** Bounds of uploads that are no settings; each has a default. */
+export type UploadTuning = {
+  /** Memory for parts on their way, over all uploads. */
+  memoryBytes?: number
+  /** How long an upload waits for room in it. */
+  memoryWaitMs?: number
+  /** How long a body may stand still. */
+  bodyIdleMs?: number
+  /** How long one part may take at least. */
+  partDeadlineMs?: number
+  /** Where bodies of unknown length are spooled. */
+  spoolDirectory?: string
+}
+
+const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
+const UPLOAD_MEMORY_WAIT_MS = 20_000
 
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
+  uploads: Uploads
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
+export function buildApp(config: Config, parts: AppParts): Gateway {
+  const { logger, version, store, now, random, uploads: tuning = {} } = parts
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
   const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
   const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
+  const uploadUpstream = createUpstream(client, config.upstream.uploadUrl, upstreamOptions)
+  const uploadApi = createUploadApi(uploadUpstream, config.upstream)
   const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
 
   const drain = createDrain()
@@ -69,13 +98,28 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const packages = createPackages(registryApi)
   const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
   const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
+  const spool = createSpool(tuning.spoolDirectory ?? tmpdir())
+  const uploads = createUploads({
+    api: uploadApi,
+    store: createPartStore(client, { now, shortestDeadlineMs: tuning.partDeadlineMs }),
+    budget: createByteBudget({
+      limitBytes: tuning.memoryBytes ?? UPLOAD_MEMORY_BYTES,
+      maxWaitMs: tuning.memoryWaitMs ?? UPLOAD_MEMORY_WAIT_MS,
+    }),
+    spool,
+    owners,
+    drain,
+    maxUploadBytes: config.maxUploadBytes,
+    random,
+  })
   const identify = createIdentify(toIdentifyOptions(config))
 
   const app = createServer({ logger, trustProxy: config.trustProxy })
   const routes = collectRoutes(app)
   describeApi(app, version)
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
-  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
+  const fileParts = { uploads, bodyIdleMs: tuning.bodyIdleMs }
+  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
 
   // Open to everyone.
   app.register(async (open) => {
@@ -100,6 +144,9 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
 
+    surface.route(postFiles(fileParts))
+    surface.route(putFile(fileParts))
+
     surface.route(nativeCreate(runParts))
     surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
     surface.route(latestTasks(tasks, { url: '/v3/users/me/tasks/latest', tag: 'native' }))
@@ -109,18 +156,22 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(queueDashboard(tasks, { url: '/v3/users/me/dashboard', tag: 'native' }))
     surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
     surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
+    surface.route(nativeUploadInit(uploads))
+    surface.route(nativeUploadUrl(uploads))
     surface.route(packageInfo(packages))
   })
 
   app.register(methodNotAllowed(routes))
   closeWhileDraining(app, drain)
+  app.addHook('onReady', () => spool.clean())
   app.addHook('onClose', async () => {
     watcher.close()
+    await spool.close()
     await client.close()
     await store.close()
   })
   const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, close }
+  return { app, routes, uploads, close }
 }
 
 /** Who may call, from the configuration; keys become credentials here and nowhere else. */
