@@ -1,14 +1,8 @@
-import { tmpdir } from 'node:os'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { createKeyCredential } from './cloud/credential.ts'
-import { createHttpClient } from './cloud/http-client.ts'
-import { createPartStore } from './cloud/part-store.ts'
-import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi } from './cloud/task-api.ts'
-import { createUploadApi } from './cloud/upload-api.ts'
-import { createUpstream } from './cloud/upstream.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
+import { type AppParts, buildGraph, type Graph } from './graph.ts'
 import { authenticate } from './http/authenticate.ts'
+import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
@@ -27,98 +21,41 @@ import {
 } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
-import { createAdmission } from './services/admission.ts'
-import { createByteBudget } from './services/byte-budget.ts'
-import { createCreateTask } from './services/create-task.ts'
-import type { LookAt } from './services/credential-watch.ts'
-import { createDrain } from './services/drain.ts'
-import { createIdentify, type KnownApp } from './services/identify.ts'
-import { createOwners } from './services/owners.ts'
-import { createPackages } from './services/packages.ts'
-import { createRuns } from './services/runs.ts'
-import { createSpool } from './services/spool.ts'
-import { createTasks } from './services/tasks.ts'
-import { createUploads, type Uploads } from './services/uploads.ts'
-import { createWatcher } from './services/watcher.ts'
-import type { Store } from './store/store.ts'
-
-/** What the app is built with besides its configuration: the outside world, so that a test can hold it. */
-export type AppParts = {
-  logger: FastifyBaseLogger
-  version: string
-  /** Opened by whoever starts the process, because that can fail; closed with the app. */
-  store: Store
-  now: () => number
-  random: () => number
-  uploads?: UploadTuning
-}
-
-/** Bounds of uploads that are no settings; each has a default. */
-export type UploadTuning = {
-  /** Memory for parts on their way, over all uploads. */
-  memoryBytes?: number
-  /** How long an upload waits for room in it. */
-  memoryWaitMs?: number
-  /** How long a body may stand still. */
-  bodyIdleMs?: number
-  /** How long one part may take at least. */
-  partDeadlineMs?: number
-  /** Where bodies of unknown length are spooled. */
-  spoolDirectory?: string
-}
-
-const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
-const UPLOAD_MEMORY_WAIT_MS = 20_000
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
+import type { Uploads } from './services/uploads.ts'
 
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
-  uploads: Uploads
+  /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
+  metricsServer: MetricsServer | undefined
+  /** How many tasks are looked at, and how many requests wait for one. */
+  watching(): { tasks: number; requests: number }
+  uploads: Pick<Uploads, 'heldBytes'>
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
 export function buildApp(config: Config, parts: AppParts): Gateway {
-  const { logger, version, store, now, random, uploads: tuning = {} } = parts
-  const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
-  const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
-  const uploadUpstream = createUpstream(client, config.upstream.uploadUrl, upstreamOptions)
-  const uploadApi = createUploadApi(uploadUpstream, config.upstream)
-  const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
+  const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
+  const graph = buildGraph(config, parts, metrics)
+  const { deadlines, drain, admission, watcher, identify, tasks, packages, runs, uploads } = graph
 
-  const drain = createDrain()
-  const owners = createOwners(store, now)
-  const admission = createAdmission(config.maxConcurrentRuns)
-  const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
-    (await taskApi.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
-  const tasks = createTasks(taskApi, owners)
-  const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
-  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
-  const spool = createSpool(tuning.spoolDirectory ?? tmpdir())
-  const uploads = createUploads({
-    api: uploadApi,
-    store: createPartStore(client, { now, shortestDeadlineMs: tuning.partDeadlineMs }),
-    budget: createByteBudget({
-      limitBytes: tuning.memoryBytes ?? UPLOAD_MEMORY_BYTES,
-      maxWaitMs: tuning.memoryWaitMs ?? UPLOAD_MEMORY_WAIT_MS,
-    }),
-    spool,
-    owners,
-    drain,
-    maxUploadBytes: config.maxUploadBytes,
-    random,
+  const app = createServer({
+    logger: parts.logger,
+    trustProxy: config.trustProxy,
+    bodyDeadlineMs: deadlines.bodyMs,
   })
-  const identify = createIdentify(toIdentifyOptions(config))
-
-  const app = createServer({ logger, trustProxy: config.trustProxy })
   const routes = collectRoutes(app)
-  describeApi(app, version)
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
-  const fileParts = { uploads, bodyIdleMs: tuning.bodyIdleMs }
+  const metricsServer = metrics && measureApp(app, metrics, graph)
+  describeApi(app, parts.version)
+  closeWhileDraining(app, drain)
+
+  const { keepAliveMs } = deadlines
+  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
+  const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
 
   // Open to everyone.
@@ -137,8 +74,8 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
     surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
     surface.route(taskDetail(tasks, { url: '/tasks/:taskID', tag: 'tasks' }))
-    surface.route(taskResult(runs, waits, now))
-    surface.route(taskEvents(runs, waits, now))
+    surface.route(taskResult(runs, waits, parts.now))
+    surface.route(taskEvents(runs, waits, parts.now))
     surface.route(taskLogs(tasks, { url: '/tasks/:taskID/logs', tag: 'tasks' }))
     surface.route(queueDashboard(tasks, { url: '/queue', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
@@ -162,25 +99,30 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   })
 
   app.register(methodNotAllowed(routes))
-  closeWhileDraining(app, drain)
-  app.addHook('onReady', () => spool.clean())
+  app.addHook('onReady', () => graph.spool.clean())
   app.addHook('onClose', async () => {
-    watcher.close()
-    await spool.close()
-    await client.close()
-    await store.close()
+    await metricsServer?.close()
+    await graph.close()
   })
-  const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, uploads, close }
+  return {
+    app,
+    routes,
+    metricsServer,
+    uploads,
+    watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
+    close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
+  }
 }
 
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
-  const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
-  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
-    const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
-    if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
-    return { id, tokenHashes, rules, credential }
-  })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+/** Counts what comes in and who waits; the port that tells it does not listen yet. */
+function measureApp(
+  app: FastifyInstance,
+  metrics: Metrics,
+  { admission, watcher, uploads }: Graph,
+): MetricsServer {
+  observeRequests(app, metrics.observeRequest)
+  metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
+  metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
+  metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
+  return createMetricsServer(metrics)
 }

@@ -1,3 +1,4 @@
+import type { Deadlines } from '../domain/deadlines.ts'
 import { parseRetryAfterMs } from '../domain/polling.ts'
 import type { Failure } from '../errors.ts'
 import { type HttpAnswer, type HttpClient, TransportError } from './http-client.ts'
@@ -5,8 +6,7 @@ import { type HttpAnswer, type HttpClient, TransportError } from './http-client.
 /** Longest answer that is taken from the store; nothing in it is used. */
 const MAX_ANSWER_BYTES = 256 * 1024
 
-/** Total time of one PUT: so long at least, and longer by its size at the slowest rate that makes sense. */
-const SHORTEST_DEADLINE_MS = 30_000
+/** The rate below which a store counts as stalled; a part has so long, and `partMs` more. */
 const SLOWEST_BYTES_PER_MS = 256
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5
@@ -28,10 +28,9 @@ export type PartStore = {
   put(part: Part, signal: AbortSignal): Promise<PartOutcome>
 }
 
-export type PartStoreOptions = { now: () => number; shortestDeadlineMs?: number | undefined }
+export type PartStoreOptions = { now: () => number; deadlines: Pick<Deadlines, 'partMs'> }
 
-export function createPartStore(client: HttpClient, options: PartStoreOptions): PartStore {
-  const { now, shortestDeadlineMs = SHORTEST_DEADLINE_MS } = options
+export function createPartStore(client: HttpClient, { now, deadlines }: PartStoreOptions): PartStore {
   return {
     put: async ({ url, chunks, bytes }, signal) => {
       try {
@@ -41,7 +40,7 @@ export function createPartStore(client: HttpClient, options: PartStoreOptions): 
           method: 'PUT',
           headers: partHeaders(bytes),
           body: bytes === 0 ? null : chunks,
-          deadlineMs: shortestDeadlineMs + Math.ceil(bytes / SLOWEST_BYTES_PER_MS),
+          deadlineMs: deadlines.partMs + Math.ceil(bytes / SLOWEST_BYTES_PER_MS),
           maxAnswerBytes: MAX_ANSWER_BYTES,
           signal,
         })
