@@ -6,6 +6,7 @@ import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { createIdentifyReader } from './http/reader.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
+import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
@@ -24,6 +25,7 @@ import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
+import type { Uploads } from './services/uploads.ts'
 
 export type Gateway = {
   app: FastifyInstance
@@ -32,6 +34,7 @@ export type Gateway = {
   metricsServer: MetricsServer | undefined
   /** How many tasks are looked at, and how many requests wait for one. */
   watching(): { tasks: number; requests: number }
+  uploads: Pick<Uploads, 'heldBytes'>
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
@@ -40,7 +43,7 @@ export type Gateway = {
 export function buildApp(config: Config, parts: AppParts): Gateway {
   const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
   const graph = buildGraph(config, parts, metrics)
-  const { deadlines, drain, admission, watcher, identify, tasks, packages, functions, runs } = graph
+  const { deadlines, drain, admission, watcher, identify, tasks, packages, functions, runs, uploads } = graph
 
   const app = createServer({
     logger: parts.logger,
@@ -54,7 +57,8 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
 
   const { keepAliveMs } = deadlines
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
-  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
+  const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
+  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
 
   // Open to everyone.
   app.register(async (open) => {
@@ -82,6 +86,9 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
 
+    surface.route(postFiles(fileParts))
+    surface.route(putFile(fileParts))
+
     surface.route(nativeCreate(runParts))
     surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
     surface.route(latestTasks(tasks, { url: '/v3/users/me/tasks/latest', tag: 'native' }))
@@ -91,10 +98,13 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     surface.route(queueDashboard(tasks, { url: '/v3/users/me/dashboard', tag: 'native' }))
     surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
     surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
+    surface.route(nativeUploadInit(uploads))
+    surface.route(nativeUploadUrl(uploads))
     surface.route(packageInfo(packages))
   })
 
   app.register(methodNotAllowed(routes))
+  app.addHook('onReady', () => graph.spool.clean())
   app.addHook('onClose', async () => {
     await metricsServer?.close()
     await graph.close()
@@ -103,15 +113,21 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     app,
     routes,
     metricsServer,
+    uploads,
     watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
     close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
   }
 }
 
 /** Counts what comes in and who waits; the port that tells it does not listen yet. */
-function measureApp(app: FastifyInstance, metrics: Metrics, { admission, watcher }: Graph): MetricsServer {
+function measureApp(
+  app: FastifyInstance,
+  metrics: Metrics,
+  { admission, watcher, uploads }: Graph,
+): MetricsServer {
   observeRequests(app, metrics.observeRequest)
   metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
   metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
+  metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
   return createMetricsServer(metrics)
 }

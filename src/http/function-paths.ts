@@ -30,7 +30,11 @@ function toOperation(template: Json, described: FunctionDescription): Json {
     parameters: parameters.filter((parameter) => parameter.in !== 'path'),
     requestBody: {
       required: true,
-      content: { 'application/json': { schema: inputSchema, example: example.inputs } },
+      content: {
+        'application/json': { schema: inputSchema, example: example.inputs },
+        // Fields are typed by the same schema; a file stands for its URL.
+        'multipart/form-data': { schema: { type: 'object' } },
+      },
     },
     responses: { ...(template.responses as Json), 200: toSuccess(template, described) },
   }

@@ -20,6 +20,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
       tags: [
         { name: 'runs', description: 'Run a block or a function and get its result' },
         { name: 'tasks', description: 'Tasks, their results and logs' },
+        { name: 'files', description: 'Files for the inputs of runs' },
         { name: 'queue', description: 'The queue that tasks stand in' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
         { name: 'operations', description: 'For whoever runs the gateway' },

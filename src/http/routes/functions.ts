@@ -7,10 +7,12 @@ import type { NamedFunctions } from '../../services/functions.ts'
 import { answerRun } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
+import { isForm } from '../form.ts'
+import { receiveFunctionForm } from '../function-form.ts'
 import { defineRoute, type Route } from '../route.ts'
 import {
   json,
-  jsonBody,
+  jsonOrFormBody,
   NoQuery,
   PENDING_HEADERS,
   PreferHeader,
@@ -53,7 +55,7 @@ export type FunctionRouteParts = RunRouteParts & {
   functions: NamedFunctions
 }
 
-/** `POST /run/{function}`: the body is the function's inputs. */
+/** `POST /run/{function}`: the body is the function's inputs, as JSON or as a form with files. */
 export function postFunctionRun(parts: FunctionRouteParts): Route {
   const { functions, waits } = parts
   return defineRoute({
@@ -66,7 +68,7 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
       params: FunctionParams,
       querystring: WaitQuery,
       headers: PreferHeader,
-      body: jsonBody(UpstreamObject),
+      body: jsonOrFormBody(UpstreamObject),
       response: {
         200: json('The run succeeded; or, with Accept: text/event-stream, its events.', RunSuccess, {
           ...TASK_HEADERS,
@@ -84,8 +86,10 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
       // Refused before the body is read.
       const { waitMs = waits.defaultMs } = functions.require(toContext(request, reply), name)
       const waiting = { runs: parts.runs, waits: { ...waits, defaultMs: waitMs } }
-      return answerRun(waiting, request, reply, async (context) => {
-        const inputs = await readJsonObject(request, reply, parts.maxBodyBytes)
+      return answerRun(waiting, request, reply, async (context, events) => {
+        const inputs = isForm(request)
+          ? await receiveFunctionForm(parts, name, context, events, request, reply)
+          : await readJsonObject(request, reply, parts.maxBodyBytes)
         const create = await functions.prepare(context, name, inputs)
         reply.header('x-package-version', create.packageVersion)
         return create
