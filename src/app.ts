@@ -6,7 +6,9 @@ import { createTaskApi } from './cloud/task-api.ts'
 import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { authenticate } from './http/authenticate.ts'
+import { allowBrowsers } from './http/cors.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
+import { tellLimits } from './http/rate-limit-fields.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
@@ -23,11 +25,19 @@ import {
 } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
+import { limitWrongTokens } from './http/wrong-tokens.ts'
 import { createAdmission } from './services/admission.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
+import {
+  createDirectory,
+  type Directory,
+  type DirectoryEntries,
+  type KnownApp,
+} from './services/directory.ts'
 import { createDrain } from './services/drain.ts'
-import { createIdentify, type KnownApp } from './services/identify.ts'
+import { createIdentify } from './services/identify.ts'
+import { createLimits } from './services/limits.ts'
 import { createOwners } from './services/owners.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
@@ -48,6 +58,8 @@ export type AppParts = {
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
+  /** Puts the callers and functions of a configuration in force, from the next request on; nothing else of it. */
+  reload(config: Config): void
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
@@ -60,6 +72,9 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
 
   const drain = createDrain()
+  const limits = createLimits(now)
+  const directory = createDirectory(toDirectoryEntries(config))
+  const identify = createIdentify({ ...toIdentifyOptions(config), directory })
   const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
   const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
@@ -67,12 +82,13 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
   const tasks = createTasks(taskApi, owners)
   const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
-  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
-  const identify = createIdentify(toIdentifyOptions(config))
+  const createTask = createCreateTask({ api: taskApi, owners, drain, limits, now, log: logger })
+  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, limits, now })
 
   const app = createServer({ logger, trustProxy: config.trustProxy })
   const routes = collectRoutes(app)
+  allowBrowsers(app, (origin) => isKnownOrigin(config, directory, origin))
+  const entry = { identify, limits, countWrongToken: limitWrongTokens(app) }
   describeApi(app, version)
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
@@ -86,7 +102,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
 
   // Everything below needs a caller, and of the caller the scope that the route names.
   app.register(async (surface) => {
-    surface.addHook('onRequest', authenticate(identify, new Set(config.allowedOrigins)))
+    surface.addHook('onRequest', authenticate({ ...entry, allowedOrigins: config.allowedOrigins }))
+    surface.addHook('onSend', tellLimits(limits))
 
     surface.route(postRun(runParts))
     surface.route(postTask(runParts))
@@ -120,16 +137,27 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     await store.close()
   })
   const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, close }
+  return { app, routes, reload: (next) => directory.replace(toDirectoryEntries(next)), close }
 }
 
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
+/** Whether pages of this origin may talk to the gateway at all: for every caller, or for some. */
+function isKnownOrigin({ allowedOrigins }: Config, directory: Directory, origin: string): boolean {
+  return allowedOrigins.includes(origin) || directory.isOriginOfSomeApp(origin)
+}
+
+/** Who comes without a token, from the configuration. */
+function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
+}
+
+/** Who may call, from the configuration; keys become credentials in these two and nowhere else. */
+function toDirectoryEntries(config: Config): DirectoryEntries {
   const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
   const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
     const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }
   })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+  return { apps, functions: config.functions }
 }

@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The scope a caller needs for this route, or `public`. A route without it answers nobody. */
     scope?: Scope | 'public'
+    /** A route that only says that there is none. */
+    isRefusal?: boolean
   }
 }
 

@@ -3,6 +3,7 @@ import type { CreateRequest } from '../domain/create-request.ts'
 import { GatewayError } from '../errors.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
+import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import { requirePackage } from './rules.ts'
 
@@ -11,7 +12,7 @@ export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer 
 
 /**
  * Creates a task, once, for a caller that may: the one way to a create, whichever door the request came in
- * by. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`), or with what upstream said.
+ * by. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`, `rate_limited`), or with what upstream said.
  */
 export type CreateTask = (context: RequestContext, request: CreateRequest) => Promise<CreatedTask>
 
@@ -22,14 +23,16 @@ export type CreateTaskParts = {
   api: TaskApi
   owners: Owners
   drain: Drain
+  limits: Limits
   now: () => number
   log: ServiceLog
 }
 
-export function createCreateTask({ api, owners, drain, now, log }: CreateTaskParts): CreateTask {
+export function createCreateTask({ api, owners, drain, limits, now, log }: CreateTaskParts): CreateTask {
   return async (context, request) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
     requirePackage(context.caller, request)
+    limits.takeCreate(context.caller)
     // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
     const { caller, trace } = context
     const { taskID, answer } = await api.create({ credential: caller.credential, trace }, request.body)
