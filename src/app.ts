@@ -1,12 +1,9 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { createKeyCredential } from './cloud/credential.ts'
-import { createHttpClient } from './cloud/http-client.ts'
-import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi } from './cloud/task-api.ts'
-import { createUpstream } from './cloud/upstream.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
+import { type AppParts, buildGraph, type Graph, toDirectoryEntries } from './graph.ts'
 import { authenticate } from './http/authenticate.ts'
 import { allowBrowsers } from './http/cors.ts'
+import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { tellLimits } from './http/rate-limit-fields.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
@@ -26,71 +23,42 @@ import {
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { limitWrongTokens } from './http/wrong-tokens.ts'
-import { createAdmission } from './services/admission.ts'
-import { createCreateTask } from './services/create-task.ts'
-import type { LookAt } from './services/credential-watch.ts'
-import {
-  createDirectory,
-  type Directory,
-  type DirectoryEntries,
-  type KnownApp,
-} from './services/directory.ts'
-import { createDrain } from './services/drain.ts'
-import { createIdentify } from './services/identify.ts'
-import { createLimits } from './services/limits.ts'
-import { createOwners } from './services/owners.ts'
-import { createPackages } from './services/packages.ts'
-import { createRuns } from './services/runs.ts'
-import { createTasks } from './services/tasks.ts'
-import { createWatcher } from './services/watcher.ts'
-import type { Store } from './store/store.ts'
-
-/** What the app is built with besides its configuration: the outside world, so that a test can hold it. */
-export type AppParts = {
-  logger: FastifyBaseLogger
-  version: string
-  /** Opened by whoever starts the process, because that can fail; closed with the app. */
-  store: Store
-  now: () => number
-  random: () => number
-}
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
 
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
   /** Puts the callers and functions of a configuration in force, from the next request on; nothing else of it. */
   reload(config: Config): void
+  /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
+  metricsServer: MetricsServer | undefined
+  /** How many tasks are looked at, and how many requests wait for one. */
+  watching(): { tasks: number; requests: number }
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
-  const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
-  const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
-  const registryApi = createRegistryApi(createUpstream(client, config.upstream.registryUrl, upstreamOptions))
+export function buildApp(config: Config, parts: AppParts): Gateway {
+  const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
+  const graph = buildGraph(config, parts, metrics)
+  const { deadlines, drain, admission, watcher, limits, tasks, packages, runs } = graph
 
-  const drain = createDrain()
-  const limits = createLimits(now)
-  const directory = createDirectory(toDirectoryEntries(config))
-  const identify = createIdentify({ ...toIdentifyOptions(config), directory })
-  const owners = createOwners(store, now)
-  const admission = createAdmission(config.maxConcurrentRuns)
-  const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
-    (await taskApi.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
-  const tasks = createTasks(taskApi, owners)
-  const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, limits, now, log: logger })
-  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, limits, now })
-
-  const app = createServer({ logger, trustProxy: config.trustProxy })
+  const app = createServer({
+    logger: parts.logger,
+    trustProxy: config.trustProxy,
+    bodyDeadlineMs: deadlines.bodyMs,
+  })
   const routes = collectRoutes(app)
-  allowBrowsers(app, (origin) => isKnownOrigin(config, directory, origin))
-  const entry = { identify, limits, countWrongToken: limitWrongTokens(app) }
-  describeApi(app, version)
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
+  const metricsServer = metrics && measureApp(app, metrics, graph)
+  allowBrowsers(app, (origin) => isKnownOrigin(config, graph, origin))
+  const countWrongToken = limitWrongTokens(app)
+  describeApi(app, parts.version)
+  closeWhileDraining(app, drain)
+
+  const { keepAliveMs } = deadlines
+  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
 
   // Open to everyone.
@@ -102,7 +70,10 @@ export function buildApp(config: Config, { logger, version, store, now, random }
 
   // Everything below needs a caller, and of the caller the scope that the route names.
   app.register(async (surface) => {
-    surface.addHook('onRequest', authenticate({ ...entry, allowedOrigins: config.allowedOrigins }))
+    surface.addHook(
+      'onRequest',
+      authenticate({ ...graph, countWrongToken, allowedOrigins: config.allowedOrigins }),
+    )
     surface.addHook('onSend', tellLimits(limits))
 
     surface.route(postRun(runParts))
@@ -110,8 +81,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
     surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
     surface.route(taskDetail(tasks, { url: '/tasks/:taskID', tag: 'tasks' }))
-    surface.route(taskResult(runs, waits, now))
-    surface.route(taskEvents(runs, waits, now))
+    surface.route(taskResult(runs, waits, parts.now))
+    surface.route(taskEvents(runs, waits, parts.now))
     surface.route(taskLogs(tasks, { url: '/tasks/:taskID/logs', tag: 'tasks' }))
     surface.route(queueDashboard(tasks, { url: '/queue', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
@@ -130,34 +101,29 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   })
 
   app.register(methodNotAllowed(routes))
-  closeWhileDraining(app, drain)
   app.addHook('onClose', async () => {
-    watcher.close()
-    await client.close()
-    await store.close()
+    await metricsServer?.close()
+    await graph.close()
   })
-  const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, reload: (next) => directory.replace(toDirectoryEntries(next)), close }
+  return {
+    app,
+    routes,
+    metricsServer,
+    reload: (next) => graph.directory.replace(toDirectoryEntries(next)),
+    watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
+    close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
+  }
 }
 
 /** Whether pages of this origin may talk to the gateway at all: for every caller, or for some. */
-function isKnownOrigin({ allowedOrigins }: Config, directory: Directory, origin: string): boolean {
+function isKnownOrigin({ allowedOrigins }: Config, { directory }: Graph, origin: string): boolean {
   return allowedOrigins.includes(origin) || directory.isOriginOfSomeApp(origin)
 }
 
-/** Who comes without a token, from the configuration. */
-function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
-  const organisation = apiKey && createKeyCredential(apiKey.reveal())
-  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
-}
-
-/** Who may call, from the configuration; keys become credentials in these two and nowhere else. */
-function toDirectoryEntries(config: Config): DirectoryEntries {
-  const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
-  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
-    const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
-    if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
-    return { id, tokenHashes, rules, credential }
-  })
-  return { apps, functions: config.functions }
+/** Counts what comes in and who waits; the port that tells it does not listen yet. */
+function measureApp(app: FastifyInstance, metrics: Metrics, { admission, watcher }: Graph): MetricsServer {
+  observeRequests(app, metrics.observeRequest)
+  metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
+  metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
+  return createMetricsServer(metrics)
 }
