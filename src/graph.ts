@@ -15,10 +15,17 @@ import { type Admission, createAdmission } from './services/admission.ts'
 import { createByteBudget } from './services/byte-budget.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
+import {
+  createDirectory,
+  type Directory,
+  type DirectoryEntries,
+  type KnownApp,
+} from './services/directory.ts'
 import { createDrain, type Drain } from './services/drain.ts'
 import { createNamedFunctions, type NamedFunctions } from './services/functions.ts'
-import { createIdentify, type Identify, type KnownApp } from './services/identify.ts'
+import { createIdentify, type Identify } from './services/identify.ts'
 import { createInputValidation } from './services/input-validation.ts'
+import { createLimits, type Limits } from './services/limits.ts'
 import { createOwners } from './services/owners.ts'
 import { createPackageInfo } from './services/package-info.ts'
 import { createPackages, type Packages } from './services/packages.ts'
@@ -53,7 +60,9 @@ export type Graph = {
   drain: Drain
   admission: Admission
   watcher: Watcher
+  directory: Directory
   identify: Identify
+  limits: Limits
   tasks: Tasks
   packages: Packages
   functions: NamedFunctions
@@ -82,6 +91,8 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const api = createTaskApi(upstreamAt(config.upstream.taskUrl))
 
   const drain = createDrain()
+  const directory = createDirectory(toDirectoryEntries(config))
+  const limits = createLimits(now)
   const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
   const lookAt: LookAt = async (credential, taskID, signal) =>
@@ -90,7 +101,7 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const registry = createRegistryApi(upstreamAt(config.upstream.registryUrl))
   const packageInfo = createPackageInfo({ registry, now })
   const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
-  const createTask = createCreateTask({ api, owners, drain, now, log: logger, findPlainProblems })
+  const createTask = createCreateTask({ api, owners, drain, limits, now, log: logger, findPlainProblems })
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
 
   return {
@@ -98,11 +109,13 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
     drain,
     admission,
     watcher,
-    identify: createIdentify(toIdentifyOptions(config)),
+    directory,
+    identify: createIdentify({ ...toIdentifyOptions(config), directory }),
+    limits,
     tasks: createTasks(api, owners),
     packages: createPackages(registry),
-    functions: createNamedFunctions(() => config.functions, { packageInfo, now, log: logger }),
-    runs: createRuns({ api, createTask, owners, watcher, admission, drain, now }),
+    functions: createNamedFunctions(() => directory.current().functions, { packageInfo, now, log: logger }),
+    runs: createRuns({ api, createTask, owners, watcher, admission, drain, limits, now }),
     uploads: createUploads({
       api: createUploadApi(upstreamAt(config.upstream.uploadUrl), config.upstream),
       store: createPartStore(client, { now, deadlines }),
@@ -127,13 +140,22 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   }
 }
 
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
+/** Who comes without a token, from the configuration. */
+function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
+}
+
+/**
+ * Who may call and what they may call by name, from the configuration; keys become credentials in these two
+ * and nowhere else.
+ */
+export function toDirectoryEntries(config: Config): DirectoryEntries {
   const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
   const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
     const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }
   })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+  return { apps, functions: config.functions }
 }

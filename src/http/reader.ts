@@ -1,20 +1,22 @@
 import { GatewayError } from '../errors.ts'
-import type { Identify } from '../services/identify.ts'
+import { type AuthenticateParts, identifyCaller } from './authenticate.ts'
 import type { IdentifyReader } from './openapi.ts'
-import { headerOf, refuseRepeatedHeaders, TOKEN_COOKIE } from './request-headers.ts'
+import { headerOf, refuseRepeatedHeaders } from './request-headers.ts'
 
 /**
  * Who reads a page that is open to everyone: a wrong token is refused all the same, while a cookie that says
  * nothing here is as good as none, because browsers send it along unasked.
  */
-export function createIdentifyReader(identify: Identify): IdentifyReader {
+export function createIdentifyReader(
+  parts: Pick<AuthenticateParts, 'identify' | 'countWrongToken'>,
+): IdentifyReader {
   return async (request) => {
     refuseRepeatedHeaders(request)
-    const authorization = headerOf(request, 'authorization')
     try {
-      return identify({ authorization, cookieToken: request.cookies[TOKEN_COOKIE] })
+      return await identifyCaller(parts, request)
     } catch (error) {
-      if (authorization === undefined && error instanceof GatewayError) return undefined
+      const isNobody = headerOf(request, 'authorization') === undefined
+      if (isNobody && error instanceof GatewayError) return undefined
       throw error
     }
   }

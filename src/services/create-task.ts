@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
 import type { FindPlainProblems } from './input-validation.ts'
+import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import { requireFunction, requirePackage } from './rules.ts'
 
@@ -12,7 +13,7 @@ export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer 
 
 /**
  * Creates a task, once, for a caller that may: the one way to a create, whichever door the request came in
- * by. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`), or with what upstream said.
+ * by. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`, `rate_limited`), or with what upstream said.
  */
 export type CreateTask = (context: RequestContext, request: CreateRequest) => Promise<CreatedTask>
 
@@ -23,6 +24,7 @@ export type CreateTaskParts = {
   api: TaskApi
   owners: Owners
   drain: Drain
+  limits: Limits
   now: () => number
   log: ServiceLog
   /** Left out, the inputs of plain creates are not looked at. */
@@ -30,11 +32,12 @@ export type CreateTaskParts = {
 }
 
 export function createCreateTask(parts: CreateTaskParts): CreateTask {
-  const { api, owners, drain, now, log } = parts
+  const { api, owners, drain, limits, now, log } = parts
   return async (context, request) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
     authorise(context, request)
     await refuseWrongInputs(parts, context, request)
+    limits.takeCreate(context.caller)
     // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
     const { caller, trace } = context
     const { taskID, answer } = await api.create({ credential: caller.credential, trace }, request.body)
