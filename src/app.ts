@@ -1,11 +1,6 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { createKeyCredential } from './cloud/credential.ts'
-import { createHttpClient, type HttpClient } from './cloud/http-client.ts'
-import { observeUpstream } from './cloud/observe-upstream.ts'
-import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi } from './cloud/task-api.ts'
-import { createUpstream, type Upstream, type UpstreamOptions } from './cloud/upstream.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
+import { type AppParts, buildGraph, type Graph } from './graph.ts'
 import { authenticate } from './http/authenticate.ts'
 import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
@@ -27,62 +22,36 @@ import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
-import { type Admission, createAdmission } from './services/admission.ts'
-import { createCreateTask } from './services/create-task.ts'
-import type { LookAt } from './services/credential-watch.ts'
-import { createDrain } from './services/drain.ts'
-import { createIdentify, type KnownApp } from './services/identify.ts'
-import { createOwners } from './services/owners.ts'
-import { createPackages } from './services/packages.ts'
-import { createRuns } from './services/runs.ts'
-import { createTasks } from './services/tasks.ts'
-import { createWatcher, type Watcher } from './services/watcher.ts'
-import type { Store } from './store/store.ts'
-
-/** What the app is built with besides its configuration: the outside world, so that a test can hold it. */
-export type AppParts = {
-  logger: FastifyBaseLogger
-  version: string
-  /** Opened by whoever starts the process, because that can fail; closed with the app. */
-  store: Store
-  now: () => number
-  random: () => number
-}
 
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
   /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
   metricsServer: MetricsServer | undefined
+  /** How many tasks are looked at, and how many requests wait for one. */
+  watching(): { tasks: number; requests: number }
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
-  const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const metrics = config.metricsPort === undefined ? undefined : createMetrics(version)
-  const upstreamAt = createUpstreamAt(client, { userAgent: `oomol-gateway/${version}`, now }, metrics)
-  const taskApi = createTaskApi(upstreamAt(config.upstream.taskUrl))
-  const registryApi = createRegistryApi(upstreamAt(config.upstream.registryUrl))
+export function buildApp(config: Config, parts: AppParts): Gateway {
+  const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
+  const graph = buildGraph(config, parts, metrics)
+  const { deadlines, drain, admission, watcher, identify, tasks, packages, runs } = graph
 
-  const drain = createDrain()
-  const owners = createOwners(store, now)
-  const admission = createAdmission(config.maxConcurrentRuns)
-  const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
-    (await taskApi.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
-  const tasks = createTasks(taskApi, owners)
-  const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
-  const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
-  const identify = createIdentify(toIdentifyOptions(config))
-
-  const app = createServer({ logger, trustProxy: config.trustProxy })
+  const app = createServer({
+    logger: parts.logger,
+    trustProxy: config.trustProxy,
+    bodyDeadlineMs: deadlines.bodyMs,
+  })
   const routes = collectRoutes(app)
-  const metricsServer = metrics && measureApp(app, metrics, { admission, watcher })
-  describeApi(app, version)
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
+  const metricsServer = metrics && measureApp(app, metrics, graph)
+  describeApi(app, parts.version)
+  closeWhileDraining(app, drain)
+
+  const { keepAliveMs } = deadlines
+  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
 
   // Open to everyone.
@@ -101,8 +70,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
     surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
     surface.route(taskDetail(tasks, { url: '/tasks/:taskID', tag: 'tasks' }))
-    surface.route(taskResult(runs, waits, now))
-    surface.route(taskEvents(runs, waits, now))
+    surface.route(taskResult(runs, waits, parts.now))
+    surface.route(taskEvents(runs, waits, parts.now))
     surface.route(taskLogs(tasks, { url: '/tasks/:taskID/logs', tag: 'tasks' }))
     surface.route(queueDashboard(tasks, { url: '/queue', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
@@ -121,44 +90,23 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   })
 
   app.register(methodNotAllowed(routes))
-  closeWhileDraining(app, drain)
   app.addHook('onClose', async () => {
-    watcher.close()
     await metricsServer?.close()
-    await client.close()
-    await store.close()
+    await graph.close()
   })
-  const close = () => shutDown(app, { drain, abandonCalls: client.close, graceMs: config.shutdownGraceMs })
-  return { app, routes, metricsServer, close }
-}
-
-/** Upstream's APIs by their base URLs, counted when somebody counts. */
-function createUpstreamAt(client: HttpClient, options: UpstreamOptions, metrics: Metrics | undefined) {
-  return (baseUrl: string): Upstream => {
-    const upstream = createUpstream(client, baseUrl, options)
-    return metrics === undefined ? upstream : observeUpstream(upstream, metrics.observeUpstream, options.now)
+  return {
+    app,
+    routes,
+    metricsServer,
+    watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
+    close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
   }
 }
 
 /** Counts what comes in and who waits; the port that tells it does not listen yet. */
-function measureApp(
-  app: FastifyInstance,
-  metrics: Metrics,
-  { admission, watcher }: { admission: Admission; watcher: Watcher },
-): MetricsServer {
+function measureApp(app: FastifyInstance, metrics: Metrics, { admission, watcher }: Graph): MetricsServer {
   observeRequests(app, metrics.observeRequest)
   metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
   metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
   return createMetricsServer(metrics)
-}
-
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
-  const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
-  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
-    const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
-    if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
-    return { id, tokenHashes, rules, credential }
-  })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
 }
