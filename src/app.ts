@@ -5,9 +5,11 @@ import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi } from './cloud/task-api.ts'
 import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
+import { GatewayError } from './errors.ts'
 import { authenticate } from './http/authenticate.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
+import { postMcp } from './http/routes/mcp.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
@@ -23,6 +25,10 @@ import {
 } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
+import type { UploadBytes } from './mcp/file-tools.ts'
+import type { FunctionCatalog } from './mcp/function-tools.ts'
+import { createMcpEndpoint } from './mcp/mcp-endpoint.ts'
+import { createToolBox } from './mcp/tool-box.ts'
 import { createAdmission } from './services/admission.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
@@ -52,6 +58,12 @@ export type Gateway = {
   close(): Promise<void>
 }
 
+const NO_UPLOAD: UploadBytes = () => Promise.reject(new GatewayError({ code: 'not_found', what: 'route' }))
+const NO_FUNCTIONS: FunctionCatalog = {
+  list: async () => [],
+  prepare: () => Promise.reject(new GatewayError({ code: 'not_found', what: 'function' })),
+}
+
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
 export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
@@ -75,6 +87,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const routes = collectRoutes(app)
   describeApi(app, version)
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs }
+  const toolBox = createToolBox({ runs, tasks, waits, now, upload: NO_UPLOAD, functions: NO_FUNCTIONS })
+  const mcp = createMcpEndpoint({ toolBox, version, log: logger })
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
 
   // Open to everyone.
@@ -110,6 +124,8 @@ export function buildApp(config: Config, { logger, version, store, now, random }
     surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
     surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
     surface.route(packageInfo(packages))
+
+    surface.route(postMcp({ ...config, mcp, isLoopback: isLoopback(config.host) }))
   })
 
   app.register(methodNotAllowed(routes))
@@ -132,4 +148,9 @@ function toIdentifyOptions(config: Config) {
     return { id, tokenHashes, rules, credential }
   })
   return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+}
+
+/** Whether nobody but this machine reaches the gateway there. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -67,6 +67,28 @@ export function memberBytes(object: JsonObject, name: string): Buffer | undefine
   return object.members.find((member) => member.name === name)?.bytes
 }
 
+/** The elements of a text that is known to be a JSON array, byte for byte. Throws `JsonProblem` when it is nested too deep. */
+export function arrayElements(bytes: Buffer): Buffer[] {
+  checkDepth(bytes)
+  const elements: Buffer[] = []
+  let depth = 0
+  let start = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) at = endOfString(bytes, at)
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (++depth === 1) start = at + 1
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte === COMMA) {
+      const ends = byte === COMMA ? depth === 1 : --depth === 0
+      if (!ends) continue
+      const element = trimJsonSpace(bytes.subarray(start, at))
+      if (element.length > 0) elements.push(element)
+      start = at + 1
+    }
+  }
+  return elements
+}
+
 /** The index of the quote that ends the string beginning at `start`, or the text's length. */
 function endOfString(bytes: Buffer, start: number): number {
   let at = start + 1

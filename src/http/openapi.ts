@@ -19,6 +19,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
         { name: 'tasks', description: 'Tasks, their results and logs' },
         { name: 'queue', description: 'The queue that tasks stand in' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
+        { name: 'mcp', description: 'The same for AI agents' },
         { name: 'operations', description: 'For whoever runs the gateway' },
       ],
       components: {
