@@ -133,7 +133,7 @@ test('what is no JSON, compressed or too large is a problem before the protocol'
   })
   const large = await post({ ...LIST, params: { _meta: { filler: 'x'.repeat(70_000) } } })
   expect(large.status).toBe(413)
-  expect(large.headers['content-type']).toBe('application/problem+json')
+  expect(large.headers['content-type']).toMatch(/^application\/problem\+json/)
   expect(large.json).toMatchObject({ code: 'too_large' })
 })
 
@@ -177,7 +177,7 @@ test('on a loopback address only local names are answered', async () => {
     expect(await ask(host)).toMatch(/^HTTP\/1\.1 200 /)
   }
   for (const host of ['evil.example', 'evil.example:3000', '127.0.0.1.evil.example', 'localhost.evil']) {
-    expect(await ask(host)).toMatch(/^HTTP\/1\.1 403 [^]*origin_denied/)
+    expect(await ask(host)).toMatch(/^HTTP\/1\.1 403 [\s\S]*origin_denied/)
   }
 })
 
