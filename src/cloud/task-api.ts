@@ -3,7 +3,6 @@ import { isTaskID } from '../domain/names.ts'
 import { type TaskState, toTaskState } from '../domain/task.ts'
 import {
   type CallContext,
-  CREATE_DEADLINE_MS,
   toAnswerObject,
   type Upstream,
   type UpstreamAnswer,
@@ -50,7 +49,6 @@ export function createTaskApi(upstream: Upstream): TaskApi {
         method: 'POST',
         path: TASKS,
         body,
-        deadlineMs: CREATE_DEADLINE_MS,
       })
       const taskID = isJsonObject(answer.value) ? answer.value.taskID : undefined
       // An id that could turn into another path is as unreadable as none.

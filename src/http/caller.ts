@@ -14,6 +14,10 @@ declare module 'fastify' {
      * when it needs no caller. A route without it answers nobody.
      */
     scope?: Scope | 'any-caller' | 'public'
+    /** Answers the methods that a route does not take; stands in no table. */
+    isFallback?: true
+    /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */
+    bodyDeadlineMs?: number
   }
 }
 

@@ -13,7 +13,7 @@ import { callTool, type McpLog } from './call-tool.ts'
 import { type McpMessage, MessageProblem, readMessage } from './message.ts'
 import { createRunningCalls, type RunningCalls } from './running-calls.ts'
 import type { Tool, ToolEffect } from './tool.ts'
-import type { ToolBox } from './tool-box.ts'
+import { createToolBox, type ToolBox, type ToolBoxParts } from './tool-box.ts'
 
 /** One `POST /mcp`: who sent it, the headers that the protocol reads, and the whole body. */
 export type McpRequest = { context: RequestContext; headers: Record<string, string>; body: Buffer }
@@ -21,7 +21,7 @@ export type McpRequest = { context: RequestContext; headers: Record<string, stri
 /** The MCP server: an answer to each request, with nothing kept between them. */
 export type McpEndpoint = { answer(request: McpRequest): Promise<Response> }
 
-export type McpEndpointParts = { toolBox: ToolBox; version: string; log: McpLog }
+export type McpEndpointParts = ToolBoxParts & { version: string; log: McpLog }
 
 /** The first version without batches (its changelog). Versions are dates, so they compare as texts. */
 const FIRST_WITHOUT_BATCHES = '2025-06-18'
@@ -39,7 +39,9 @@ type Exchange = {
   log: McpLog
 }
 
-export function createMcpEndpoint({ toolBox, version, log }: McpEndpointParts): McpEndpoint {
+export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
+  const { version, log } = parts
+  const toolBox = createToolBox(parts)
   const calls = createRunningCalls()
   return {
     answer: async ({ context, headers, body }) => {

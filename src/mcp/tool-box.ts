@@ -16,8 +16,10 @@ export type ToolBox = {
 
 export type ToolBoxParts = RunToolParts & {
   tasks: Tasks
-  upload: UploadBytes
-  functions: FunctionCatalog
+  /** Left out: there is no upload_file. */
+  upload?: UploadBytes
+  /** Left out: there are no tools of functions. */
+  functions?: FunctionCatalog
 }
 
 const FUNCTION_SCOPE: Scope = 'run'
@@ -28,12 +30,12 @@ export function createToolBox(parts: ToolBoxParts): ToolBox {
     ...createRunTools(parts),
     ...createTaskTools(tasks),
     ...createQueueTools(tasks),
-    ...createFileTools(upload),
+    ...(upload === undefined ? [] : createFileTools(upload)),
   ]
   const names = new Set(fixed.map(({ name }) => name))
   const has = ({ caller }: RequestContext, scope: Scope) => caller.rules.scopes.has(scope)
   const functionTools = async (context: RequestContext): Promise<Tool[]> => {
-    if (!has(context, FUNCTION_SCOPE)) return []
+    if (functions === undefined || !has(context, FUNCTION_SCOPE)) return []
     const described = await functions.list(context)
     return described
       .filter(({ name }) => !names.has(name))

@@ -9,9 +9,6 @@ import type { Waiter, WatcherOptions, WatchTarget } from './watcher.ts'
 /** One look at one task. Rejects with `GatewayError`. */
 export type LookAt = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
 
-/** How long upstream may say that a task it created does not exist before it is believed. */
-const NOT_FOUND_PATIENCE_MS = 10_000
-
 /** A task under watch: who waits for it and what was last seen. */
 type Watched = {
   readonly taskID: string
@@ -146,8 +143,8 @@ export class CredentialWatch {
     const now = this.#options.now()
     if (failure.code === 'not_found') watched.missingSinceMs ??= now
     else this.#budget.failed(failure, now)
-    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : NOT_FOUND_PATIENCE_MS
-    if (!isFinal(failure, missingForMs)) {
+    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : this.#options.notFoundMs
+    if (!isFinal(failure, missingForMs >= this.#options.notFoundMs)) {
       for (const waiter of watched.waiters) waiter.onSetback?.(failure)
       return
     }
@@ -157,7 +154,7 @@ export class CredentialWatch {
 }
 
 /** Whether a failed look ends the watching; all else is ridden out. */
-function isFinal(failure: Failure, missingForMs: number): boolean {
+function isFinal(failure: Failure, isMissing: boolean): boolean {
   switch (failure.code) {
     case 'unauthenticated':
     case 'upstream_auth_failed':
@@ -166,7 +163,7 @@ function isFinal(failure: Failure, missingForMs: number): boolean {
     case 'internal':
       return true
     case 'not_found':
-      return missingForMs >= NOT_FOUND_PATIENCE_MS
+      return isMissing
     default:
       return false
   }

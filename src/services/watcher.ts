@@ -29,6 +29,8 @@ export type WatcherOptions = {
   pollRate: number
   now: () => number
   random: () => number
+  /** How long a task that was created just now may not be found. */
+  notFoundMs: number
 }
 
 /** The one watcher of the process: one `CredentialWatch` for each credential that somebody waits with. */

@@ -8,12 +8,13 @@ import { headerOf } from '../request-headers.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
 
-/** `isLoopback`: the gateway listens on a loopback address only. `allowedOrigins`: for every caller. */
 export type McpRouteParts = {
   mcp: McpEndpoint
+  /** The address the gateway listens on. */
+  host: string
   maxBodyBytes: number
+  /** Exact origins for every caller. */
   allowedOrigins: readonly string[]
-  isLoopback: boolean
 }
 
 /** The headers that the protocol reads; no other reaches it. */
@@ -26,6 +27,7 @@ const PROTOCOL_HEADERS = [
   'mcp-name',
 ]
 
+const LOOPBACK_ADDRESS = /^(localhost|::1|127(\.\d{1,3}){3})$/
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i
 
 const Message = Type.Object(
@@ -84,13 +86,11 @@ function refuseUser({ caller }: FastifyRequest): void {
  * answered; and an Origin must be on the list, or be the gateway's own as far as that can be known: by a
  * local name, or by a token, which a strange page does not have.
  */
-function refuseStranger(
-  request: FastifyRequest,
-  { allowedOrigins, isLoopback }: Pick<McpRouteParts, 'allowedOrigins' | 'isLoopback'>,
-): void {
+function refuseStranger(request: FastifyRequest, { allowedOrigins, host: address }: McpRouteParts): void {
   const host = headerOf(request, 'host') ?? ''
   const isLocalHost = LOOPBACK_HOST.test(host)
-  if (isLoopback && !isLocalHost) throw originDenied('This Host is not one of the gateway.')
+  if (LOOPBACK_ADDRESS.test(address) && !isLocalHost)
+    throw originDenied('This Host is not one of the gateway.')
   const origin = headerOf(request, 'origin')
   if (origin === undefined || allowedOrigins.includes(origin)) return
   if (request.caller?.rules.origins.includes(origin)) return
