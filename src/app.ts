@@ -54,7 +54,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
 
   const { keepAliveMs } = deadlines
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
-  const mcp = createMcpEndpoint({ ...parts, runs, tasks, waits, log: parts.logger })
+  const mcp = createMcpEndpoint({ ...parts, runs, tasks, waits, keepAliveMs, log: parts.logger })
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes }
 
   // Open to everyone.

@@ -21,7 +21,12 @@ export type McpRequest = { context: RequestContext; headers: Record<string, stri
 /** The MCP server: an answer to each request, with nothing kept between them. */
 export type McpEndpoint = { answer(request: McpRequest): Promise<Response> }
 
-export type McpEndpointParts = ToolBoxParts & { version: string; log: McpLog }
+export type McpEndpointParts = ToolBoxParts & {
+  version: string
+  log: McpLog
+  /** A comment this often, in milliseconds, keeps a stream open on which nothing happens. */
+  keepAliveMs: number
+}
 
 /** The first version without batches (its changelog). Versions are dates, so they compare as texts. */
 const FIRST_WITHOUT_BATCHES = '2025-06-18'
@@ -40,7 +45,7 @@ type Exchange = {
 }
 
 export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
-  const { version, log } = parts
+  const { version, log, keepAliveMs } = parts
   const toolBox = createToolBox(parts)
   const calls = createRunningCalls()
   return {
@@ -67,6 +72,7 @@ export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
         // A stream only where somebody waits; nobody is told of changes, because nothing is kept to tell by.
         responseMode: tools.some((tool) => tool.waits) && !listsTools(message) ? 'sse' : 'auto',
         maxSubscriptions: 0,
+        keepAliveMs,
       })
       return nameSession(await handler.fetch(request, { parsedBody: message.parsed }), message)
     },

@@ -21,7 +21,7 @@ export function createProgress(): (taskID: string, state: TaskState) => Progress
     const status = isOver ? state.kind : state.status
     const percent = isOver ? 100 : Math.min(toPercent(state.progress), ALMOST_DONE)
     const step = status === lastStatus ? 0 : SMALL_STEP
-    const progress = Math.max(percent, last < 0 ? 0 : last + step)
+    const progress = toTenths(Math.max(percent, last < 0 ? 0 : last + step))
     if (progress <= last) return undefined
     last = progress
     lastStatus = status
@@ -31,4 +31,8 @@ export function createProgress(): (taskID: string, state: TaskState) => Progress
 
 function toPercent(progress: number): number {
   return progress > 0 && progress < 1 ? progress * 100 : Math.max(progress, 0)
+}
+
+function toTenths(value: number): number {
+  return Math.round(value * 10) / 10
 }

@@ -237,3 +237,32 @@ test('the end of the process ends a wait with the task and how to go on', async 
   expect(said(result).next).toContain('await_result')
   await closed
 })
+
+test.each(['2025-11-25', '2026-07-28'])(
+  'a stream on which nothing happens is kept alive in %s',
+  async (version) => {
+    const patient = await startTestGateway({ emulator: gateway.emulator, deadlines: { keepAliveMs: 50 } })
+    const modern = { 'io.modelcontextprotocol/protocolVersion': version, ...ENVELOPE }
+    const params = {
+      name: 'execute_task',
+      arguments: { ...runOf('hold'), waitSeconds: 0.5 },
+      ...(version === '2026-07-28' ? { _meta: modern } : {}),
+    }
+    const answer = await send(`${patient.url}/mcp`, {
+      body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params },
+      headers: {
+        accept: BOTH,
+        'mcp-protocol-version': version,
+        'mcp-method': 'tools/call',
+        'mcp-name': 'execute_task',
+      },
+    })
+    expect(answer.text.match(/^: ?keep-?alive$/gm)?.length).toBeGreaterThan(2)
+    expect(messages(answer.text)).toMatchObject([{ id: 1, result: { content: expect.any(Array) } }])
+    await patient.close()
+  },
+)
+const ENVELOPE = {
+  'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1.0.0' },
+  'io.modelcontextprotocol/clientCapabilities': {},
+}
