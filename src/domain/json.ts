@@ -67,9 +67,16 @@ export function memberBytes(object: JsonObject, name: string): Buffer | undefine
   return object.members.find((member) => member.name === name)?.bytes
 }
 
-/** The elements of a text that is known to be a JSON array, byte for byte. Throws `JsonProblem` when it is nested too deep. */
+/**
+ * The bytes of the last top-level member of that name in a text that is known to be a JSON object: the one
+ * that parsing keeps. For answers that are passed on whatever else is in them.
+ */
+export function lastMemberBytes(bytes: Buffer, name: string): Buffer | undefined {
+  return topLevelMembers(bytes).findLast((member) => member.name === name)?.bytes
+}
+
+/** The bytes of each element of a text that is known to be a JSON array, without the white space around them. */
 export function arrayElements(bytes: Buffer): Buffer[] {
-  checkDepth(bytes)
   const elements: Buffer[] = []
   let depth = 0
   let start = 0
@@ -82,6 +89,7 @@ export function arrayElements(bytes: Buffer): Buffer[] {
       const ends = byte === COMMA ? depth === 1 : --depth === 0
       if (!ends) continue
       const element = trimJsonSpace(bytes.subarray(start, at))
+      // Only the array without elements has an empty one.
       if (element.length > 0) elements.push(element)
       start = at + 1
     }

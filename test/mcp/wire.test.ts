@@ -8,7 +8,7 @@ const ORIGIN = 'https://app.example'
 let gateway: TestGateway
 beforeAll(async () => {
   gateway = await startTestGateway({
-    env: { COOKIE_MODE: 'on', ALLOWED_ORIGINS: ORIGIN, MAX_BODY_BYTES: '64KiB' },
+    env: { COOKIE_MODE: 'on', ALLOWED_ORIGINS: ORIGIN, MAX_BODY_BYTES: '64KiB', POLL_RATE: '5000' },
   })
 })
 afterAll(() => gateway.close())
