@@ -32,12 +32,13 @@ export function authenticate(parts: AuthenticateParts) {
     parts.limits.takeRequest(caller)
     // A route that names no scope is closed to everyone, whoever forgot it.
     if (scope === undefined) throw new GatewayError({ code: 'not_found', what: 'route' })
-    requireScope(caller, scope)
+    if (scope !== 'any-caller') requireScope(caller, scope)
   }
 }
 
-async function identifyCaller(
-  { identify, countWrongToken }: AuthenticateParts,
+/** Who sent a request; a wrong token is counted. Throws 401, or 429 once there were too many. */
+export async function identifyCaller(
+  { identify, countWrongToken }: Pick<AuthenticateParts, 'identify' | 'countWrongToken'>,
   request: FastifyRequest,
 ): Promise<Caller> {
   const authorization = headerOf(request, 'authorization')

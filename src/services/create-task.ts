@@ -3,9 +3,10 @@ import type { CreateRequest } from '../domain/create-request.ts'
 import { GatewayError } from '../errors.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
+import type { FindPlainProblems } from './input-validation.ts'
 import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
-import { requirePackage } from './rules.ts'
+import { requireFunction, requirePackage } from './rules.ts'
 
 /** A task that this gateway created. `answer` is upstream's own. */
 export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer }
@@ -26,12 +27,16 @@ export type CreateTaskParts = {
   limits: Limits
   now: () => number
   log: ServiceLog
+  /** Left out, the inputs of plain creates are not looked at. */
+  findPlainProblems?: FindPlainProblems | undefined
 }
 
-export function createCreateTask({ api, owners, drain, limits, now, log }: CreateTaskParts): CreateTask {
+export function createCreateTask(parts: CreateTaskParts): CreateTask {
+  const { api, owners, drain, limits, now, log } = parts
   return async (context, request) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
-    requirePackage(context.caller, request)
+    authorise(context, request)
+    await refuseWrongInputs(parts, context, request)
     limits.takeCreate(context.caller)
     // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
     const { caller, trace } = context
@@ -44,4 +49,20 @@ export function createCreateTask({ api, owners, drain, limits, now, log }: Creat
       .catch((error) => log.warn({ err: error, taskID }, 'owner not recorded'))
     return { taskID, createdAtMs, answer: answer.bytes }
   }
+}
+
+/** A function may be run by whom it is allowed by name, whatever its package. */
+function authorise({ caller }: RequestContext, request: CreateRequest): void {
+  if (request.functionName === undefined) requirePackage(caller, request)
+  else requireFunction(caller, request.functionName)
+}
+
+async function refuseWrongInputs(
+  { findPlainProblems }: CreateTaskParts,
+  context: RequestContext,
+  request: CreateRequest,
+): Promise<void> {
+  const errors = request.inputProblems ?? (await findPlainProblems?.(context, request)) ?? []
+  if (errors.length === 0) return
+  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }

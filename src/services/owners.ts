@@ -4,6 +4,8 @@ import type { Caller, RequestContext } from './caller.ts'
 
 /** How long a task's owner is kept. */
 const OWNER_DAYS = 30
+/** An upload lives a day, and so does its file. */
+const UPLOAD_OWNER_DAYS = 2
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /**
@@ -19,6 +21,9 @@ export type Owners = {
   seesAll(context: RequestContext): boolean
   /** Which of the tasks the caller may see, in their order. */
   visible(context: RequestContext, taskIDs: readonly string[]): Promise<boolean[]>
+  /** The same for an upload that the caller finishes itself. */
+  recordUpload(context: RequestContext, uploadID: string): Promise<void>
+  requireUpload(context: RequestContext, uploadID: string): Promise<void>
 }
 
 export function createOwners(store: Store, now: () => number): Owners {
@@ -37,7 +42,20 @@ export function createOwners(store: Store, now: () => number): Owners {
     },
     seesAll: ({ caller }) => seesAll(caller),
     visible,
+    recordUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user') return
+      await store.put('owners', uploadKey(uploadID), caller.id, now() + UPLOAD_OWNER_DAYS * DAY_MS)
+    },
+    requireUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user' || (await store.get('owners', uploadKey(uploadID))) === caller.id) return
+      throw new GatewayError({ code: 'not_found', what: 'upload' })
+    },
   }
+}
+
+/** No task's id has a colon. */
+function uploadKey(uploadID: string): string {
+  return `upload:${uploadID}`
 }
 
 function seesAll(caller: Caller): boolean {
