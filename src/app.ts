@@ -10,6 +10,7 @@ import { createIdentifyReader } from './http/reader.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
+import { postMcp } from './http/routes/mcp.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
@@ -26,6 +27,7 @@ import {
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { limitWrongTokens } from './http/wrong-tokens.ts'
+import { createMcpEndpoint } from './mcp/mcp-endpoint.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
 import type { Uploads } from './services/uploads.ts'
@@ -67,6 +69,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
+  const mcp = createMcpEndpoint({ ...parts, runs, tasks, waits, keepAliveMs, log: parts.logger })
 
   // Open to everyone.
   app.register(async (open) => {
@@ -99,6 +102,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     surface.route(putFile(fileParts))
 
     nativeSurface(surface, graph, runParts)
+    surface.route(postMcp({ ...config, mcp }))
   })
 
   app.register(methodNotAllowed(routes))

@@ -23,6 +23,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
         { name: 'files', description: 'Files for the inputs of runs' },
         { name: 'queue', description: 'The queue that tasks stand in' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
+        { name: 'mcp', description: 'The same for AI agents' },
         { name: 'operations', description: 'For whoever runs the gateway' },
       ],
       components: {
