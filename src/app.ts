@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { createKeyCredential } from './cloud/credential.ts'
 import { createHttpClient } from './cloud/http-client.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi } from './cloud/task-api.ts'
+import { createTaskApi, type TaskApi } from './cloud/task-api.ts'
 import { createUpstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { authenticate } from './http/authenticate.ts'
@@ -24,13 +24,16 @@ import {
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { createAdmission } from './services/admission.ts'
+import { createBreaker } from './services/breaker.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
 import { createDrain } from './services/drain.ts'
+import { createIdempotency, type IdempotencyTimes } from './services/idempotency.ts'
 import { createIdentify, type KnownApp } from './services/identify.ts'
 import { createOwners } from './services/owners.ts'
 import { createPackages } from './services/packages.ts'
 import { createRuns } from './services/runs.ts'
+import type { ReadPage } from './services/task-listing.ts'
 import { createTasks } from './services/tasks.ts'
 import { createWatcher } from './services/watcher.ts'
 import type { Store } from './store/store.ts'
@@ -43,6 +46,8 @@ export type AppParts = {
   store: Store
   now: () => number
   random: () => number
+  /** How long what concerns idempotency may take; left out: as in production. */
+  idempotencyTimes?: Partial<IdempotencyTimes>
 }
 
 export type Gateway = {
@@ -53,7 +58,8 @@ export type Gateway = {
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, { logger, version, store, now, random }: AppParts): Gateway {
+export function buildApp(config: Config, parts: AppParts): Gateway {
+  const { logger, version, store, now, random } = parts
   const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
   const upstreamOptions = { userAgent: `oomol-gateway/${version}`, now }
   const taskApi = createTaskApi(createUpstream(client, config.upstream.taskUrl, upstreamOptions))
@@ -62,12 +68,14 @@ export function buildApp(config: Config, { logger, version, store, now, random }
   const drain = createDrain()
   const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
-  const lookAt = async (...[credential, taskID, signal]: Parameters<LookAt>) =>
-    (await taskApi.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random })
+  const { lookAt, readPage } = createLooks(taskApi)
+  const watcher = createWatcher({ lookAt, readPage, pollRate: config.pollRate, now, random })
   const tasks = createTasks(taskApi, owners)
   const packages = createPackages(registryApi)
-  const createTask = createCreateTask({ api: taskApi, owners, drain, now, log: logger })
+  const times = parts.idempotencyTimes
+  const idempotency = createIdempotency({ store, owners, drain, readPage, now, log: logger, times })
+  const breaker = createBreaker(now, random)
+  const createTask = createCreateTask({ api: taskApi, owners, drain, idempotency, breaker, now, log: logger })
   const runs = createRuns({ api: taskApi, createTask, owners, watcher, admission, drain, now })
   const identify = createIdentify(toIdentifyOptions(config))
 
@@ -132,4 +140,14 @@ function toIdentifyOptions(config: Config) {
     return { id, tokenHashes, rules, credential }
   })
   return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+}
+
+/** How the watcher and whoever searches look at tasks. */
+function createLooks(taskApi: TaskApi): { lookAt: LookAt; readPage: ReadPage } {
+  return {
+    lookAt: async (credential, taskID, signal) =>
+      (await taskApi.result({ credential, signal }, taskID)).state,
+    readPage: (credential, { size, ...query }, signal) =>
+      taskApi.page({ credential, ...(signal && { signal }) }, { size: String(size), ...query }),
+  }
 }

@@ -1,17 +1,19 @@
 import type { Runs } from '../../services/runs.ts'
-import { answerRun, sendCreated } from '../answer-run.ts'
+import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
+import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
 import type { WaitLimits } from '../run-wait.ts'
 import {
   json,
   jsonBody,
+  KeyHeader,
   NoQuery,
   PENDING_HEADERS,
-  PreferHeader,
   problems,
+  RunHeaders,
   RunPending,
   RunSuccess,
   TASK_HEADERS,
@@ -31,7 +33,7 @@ export function postRun(parts: RunRouteParts): Route {
       summary: 'Run a block and wait for its result',
       tags: ['runs'],
       querystring: WaitQuery,
-      headers: PreferHeader,
+      headers: RunHeaders,
       body: jsonBody(RunBody),
       response: {
         200: json(
@@ -44,9 +46,10 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async () =>
-        toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
-      ),
+      answerRun(parts, request, reply, async () => {
+        const body = await readJsonObject(request, reply, parts.maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      }),
   })
 }
 
@@ -60,6 +63,7 @@ export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
       summary: 'Create a task',
       tags: ['tasks'],
       querystring: NoQuery,
+      headers: KeyHeader,
       body: jsonBody(RunBody),
       response: {
         202: json('The task was created.', TaskCreated, PENDING_HEADERS),
@@ -67,8 +71,11 @@ export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
       },
     },
     handler: async (request, reply) => {
-      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
-      return sendCreated(await runs.create(toContext(request, reply), create), reply)
+      const created = await createOnce(runs, toContext(request, reply), request, reply, async () => {
+        const body = await readJsonObject(request, reply, maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      })
+      return sendCreated(created, reply)
     },
   })
 }
