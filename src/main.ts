@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
-import { buildApp } from './app.ts'
+import { buildApp, type Gateway } from './app.ts'
 import type { Config } from './config/config.ts'
 import { loadConfig } from './config/load-config.ts'
 import { ConfigError, formatConfigProblems } from './config/problems.ts'
@@ -29,12 +29,7 @@ async function run(): Promise<void> {
     logger.info('shut down')
   })
 
-  try {
-    await gateway.app.listen({ host: config.host, port: config.port })
-  } catch (error) {
-    logger.fatal({ code: (error as NodeJS.ErrnoException).code }, 'HOST and PORT cannot be listened on')
-    process.exit(1)
-  }
+  await listenOrExit(gateway, config, logger)
   if (config.auth === 'none') {
     logger.warn('GATEWAY_AUTH=none: whoever reaches this address acts with the key of the organisation')
   }
@@ -57,5 +52,19 @@ async function openStoreOrExit(config: Config, log: Logger): Promise<Store> {
     if (!(error instanceof StoreOpenError)) throw error
     process.stderr.write(`${error.message}\n`)
     process.exit(EXIT_CONFIG)
+  }
+}
+
+/** The metrics first: whoever reaches the gateway finds a process that started as a whole. */
+async function listenOrExit({ app, metricsServer }: Gateway, config: Config, log: Logger): Promise<void> {
+  const { host, port, metricsPort } = config
+  let what = 'HOST and METRICS_PORT'
+  try {
+    if (metricsPort !== undefined) await metricsServer?.listen({ host, port: metricsPort })
+    what = 'HOST and PORT'
+    await app.listen({ host, port })
+  } catch (error) {
+    log.fatal({ code: (error as NodeJS.ErrnoException).code }, `${what} cannot be listened on`)
+    process.exit(1)
   }
 }

@@ -4,7 +4,6 @@ import { type TaskState, toTaskState } from '../domain/task.ts'
 import { type TaskPage, toTaskPage } from '../domain/task-page.ts'
 import {
   type CallContext,
-  CREATE_DEADLINE_MS,
   toAnswerObject,
   type Upstream,
   type UpstreamAnswer,
@@ -53,7 +52,6 @@ export function createTaskApi(upstream: Upstream): TaskApi {
         method: 'POST',
         path: TASKS,
         body,
-        deadlineMs: CREATE_DEADLINE_MS,
       })
       const taskID = isJsonObject(answer.value) ? answer.value.taskID : undefined
       // An id that could turn into another path is as unreadable as none.

@@ -1,3 +1,4 @@
+import { DEADLINES, type Deadlines } from '../domain/deadlines.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
@@ -8,10 +9,6 @@ import { type Operation, toAnswerFailure, toTransportFailure } from './upstream-
 /** Longest answer that is taken from upstream. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 
-/** Total time of one call, from here to the last byte of its answer. */
-export const READ_DEADLINE_MS = 30_000
-export const CREATE_DEADLINE_MS = 60_000
-
 /** On whose behalf a call is made, who may end it, and where its log line is. */
 export type CallContext = { credential: Credential; signal?: AbortSignal; trace?: Trace }
 
@@ -21,6 +18,7 @@ export type UpstreamCall = {
   method: HttpMethod
   path: string
   body?: Buffer
+  /** Left out: the usual one for what is asked. */
   deadlineMs?: number
 }
 
@@ -35,6 +33,7 @@ export type Upstream = {
 /** One of the upstream's APIs behind its base URL (origin and path, no trailing slash). */
 export function createUpstream(client: HttpClient, baseUrl: string, options: UpstreamOptions): Upstream {
   const base = new URL(baseUrl)
+  const { readMs, createMs } = options.deadlines ?? DEADLINES
   const basePath = base.pathname.replace(/\/$/, '')
   const attempt = (context: CallContext, call: UpstreamCall): Promise<HttpAnswer> =>
     client.call({
@@ -43,7 +42,7 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
       method: call.method,
       headers: requestHeaders(context.credential, call, options.userAgent),
       body: call.body ?? null,
-      deadlineMs: call.deadlineMs ?? READ_DEADLINE_MS,
+      deadlineMs: call.deadlineMs ?? (call.operation === 'create' ? createMs : readMs),
       maxAnswerBytes: MAX_ANSWER_BYTES,
       signal: context.signal,
     })
@@ -56,7 +55,8 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
         if (context.trace) context.trace.upstreamStatus = answer.status
         return toSuccess(answer, call.operation, context.credential, options.now)
       } catch (error) {
-        throw error instanceof TransportError ? toTransportFailure(error, call.operation) : error
+        if (!(error instanceof TransportError)) throw error
+        throw new GatewayError(toTransportFailure(error, call.operation), { cause: error })
       } finally {
         if (context.trace)
           context.trace.upstreamMs = (context.trace.upstreamMs ?? 0) + options.now() - startedMs
@@ -65,7 +65,11 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
   }
 }
 
-export type UpstreamOptions = { userAgent: string; now: () => number }
+export type UpstreamOptions = {
+  userAgent: string
+  now: () => number
+  deadlines?: Pick<Deadlines, 'readMs' | 'createMs'>
+}
 
 /** Everything that is sent upstream besides the path and the body: nothing of the caller's own headers. */
 function requestHeaders(credential: Credential, call: UpstreamCall, userAgent: string): string[] {

@@ -70,7 +70,7 @@ export async function answerWaiting(
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {
   const leave = runs.enter()
-  const events = form.kind === 'events' ? createRunEvents(request, reply) : undefined
+  const events = form.kind === 'events' ? createRunEvents(request, reply, form.keepAliveMs) : undefined
   try {
     applyPreference(reply, form)
     const awaited = await begin(events)

@@ -1,13 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { DEADLINES } from '../domain/deadlines.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError } from '../errors.ts'
 import { headerOf } from './request-headers.ts'
 import { inviteBody } from './unread-body.ts'
-
-/** Total time for a body that is held in memory, from its first to its last byte. */
-const BODY_DEADLINE_MS = 30_000
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */
 export async function readJsonObject(
@@ -98,7 +96,7 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
     const onCut = () => fail(new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' }))
     const timer = setTimeout(() => {
       fail(new GatewayError({ code: 'request_timeout', detail: 'The body did not come in time.' }))
-    }, BODY_DEADLINE_MS)
+    }, request.routeOptions.config.bodyDeadlineMs ?? DEADLINES.bodyMs)
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

@@ -11,6 +11,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The scope a caller needs for this route, or `public`. A route without it answers nobody. */
     scope?: Scope | 'public'
+    /** Answers the methods that a route does not take; stands in no table. */
+    isFallback?: true
+    /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */
+    bodyDeadlineMs?: number
   }
 }
 

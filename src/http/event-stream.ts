@@ -1,9 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
-/** A comment this often keeps proxies from closing a stream on which nothing happens. */
-const KEEP_ALIVE_MS = 15_000
-
 /** Server-sent events on one answer. Sending after the end, or after the caller has left, does nothing. */
 export type EventStream = {
   /** `json` is one JSON text; its line breaks can only be white space between tokens. */
@@ -12,9 +9,9 @@ export type EventStream = {
 }
 
 /** Begins the answer (200) and gives the stream to send on. `X-Accel-Buffering` tells nginx to pass events on at once. */
-export function openEventStream(reply: FastifyReply): EventStream {
+export function openEventStream(reply: FastifyReply, keepAliveMs: number): EventStream {
   const stream = new PassThrough()
-  const keepAlive = setInterval(() => stream.write(': keep-alive\n\n'), KEEP_ALIVE_MS)
+  const keepAlive = setInterval(() => stream.write(': keep-alive\n\n'), keepAliveMs)
   stream.once('close', () => clearInterval(keepAlive))
   // The caller leaving destroys the stream; there is nobody left to tell.
   stream.once('error', () => clearInterval(keepAlive))

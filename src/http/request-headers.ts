@@ -26,7 +26,7 @@ export function refuseRepeatedHeaders(request: FastifyRequest): void {
     seen.add(name)
   }
   const cookies = (request.headers.cookie ?? '').split(';')
-  const tokens = cookies.filter((cookie) => cookie.trimStart().startsWith(`${TOKEN_COOKIE}=`))
+  const tokens = cookies.filter((cookie) => cookie.split('=', 1)[0]?.trim() === TOKEN_COOKIE)
   if (tokens.length > 1) throw invalidHeader('cookie', `holds ${TOKEN_COOKIE} twice`)
 }
 

@@ -5,10 +5,11 @@ import { GatewayError } from '../errors.ts'
 /** One route as it was registered. */
 export type RegisteredRoute = { method: string; url: string; scope: Scope | 'public' | undefined }
 
-/** Collects every route registered from now on. */
+/** Collects every route registered from now on, but not what answers for the methods that are none. */
 export function collectRoutes(app: FastifyInstance): RegisteredRoute[] {
   const routes: RegisteredRoute[] = []
   app.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.isFallback) return
     for (const name of [method].flat()) routes.push({ method: name, url, scope: config?.scope })
   })
   return routes
@@ -31,7 +32,7 @@ export function methodNotAllowed(routes: readonly RegisteredRoute[]): FastifyPlu
       app.route({
         url,
         method: app.supportedMethods.filter((method) => !taken.has(method)),
-        config: { scope: 'public' },
+        config: { scope: 'public', isFallback: true },
         handler: () => {
           throw new GatewayError({ code: 'method_not_allowed', allow })
         },

@@ -21,11 +21,15 @@ export type RunEvents = {
   fail(error: unknown): FastifyReply
 }
 
-export function createRunEvents(request: FastifyRequest, reply: FastifyReply): RunEvents {
+export function createRunEvents(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  keepAliveMs: number,
+): RunEvents {
   let stream: EventStream | undefined
   let lastProgress = ''
   const send = (event: string, json: string | Buffer) => {
-    stream ??= openEventStream(reply)
+    stream ??= openEventStream(reply, keepAliveMs)
     stream.send(event, json)
   }
   return {

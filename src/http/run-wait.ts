@@ -3,10 +3,14 @@ import { chooseWait, parsePrefer, parseWaitSeconds, type Wait } from '../domain/
 import { GatewayError } from '../errors.ts'
 import { acceptsEventStream, headerOf } from './request-headers.ts'
 
-export type WaitLimits = { defaultMs: number; maxMs: number }
+/** Milliseconds: the wait of who names none, the longest, and between two comments that keep a stream open. */
+export type WaitLimits = { defaultMs: number; maxMs: number; keepAliveMs: number }
 
 /** In which form a caller wants to be answered. */
-export type AnswerForm = { kind: 'async' } | { kind: 'blocking'; wait: Wait } | { kind: 'events'; wait: Wait }
+export type AnswerForm =
+  | { kind: 'async' }
+  | { kind: 'blocking'; wait: Wait }
+  | { kind: 'events'; wait: Wait; keepAliveMs: number }
 
 /** Reads `Prefer`, `?wait` and `Accept`. Throws `invalid_request` for a `?wait` that is no number of seconds. */
 export function answerFormOf(request: FastifyRequest, limits: WaitLimits): AnswerForm {
@@ -19,7 +23,8 @@ export function answerFormOf(request: FastifyRequest, limits: WaitLimits): Answe
   }
   if (prefer.respondAsync) return { kind: 'async' }
   const wait = chooseWait(querySeconds, prefer.waitSeconds, limits)
-  return { kind: acceptsEventStream(request) ? 'events' : 'blocking', wait }
+  if (!acceptsEventStream(request)) return { kind: 'blocking', wait }
+  return { kind: 'events', wait, keepAliveMs: limits.keepAliveMs }
 }
 
 /** Tells the caller which wait it got, when it had asked for one (RFC 7240, section 3). */

@@ -4,7 +4,10 @@ import type { Socket } from 'node:net'
 import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
 import Fastify, {
   type FastifyBaseLogger,
+  type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
   type FastifySchemaCompiler,
   LogController,
 } from 'fastify'
@@ -28,10 +31,14 @@ const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string }
   decode: (value) => value,
 }
 
-export type ServerOptions = { logger: FastifyBaseLogger; trustProxy: readonly string[] }
+export type ServerOptions = {
+  logger: FastifyBaseLogger
+  trustProxy: readonly string[]
+  bodyDeadlineMs: number
+}
 
 /** Fastify with everything set that its defaults leave open; no routes yet. */
-export function createServer({ logger, trustProxy }: ServerOptions): FastifyInstance {
+export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     // One line a request, of our own making: access-log.ts.
@@ -44,7 +51,7 @@ export function createServer({ logger, trustProxy }: ServerOptions): FastifyInst
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
     clientErrorHandler: answerClientError,
-    frameworkErrors: sendProblem,
+    frameworkErrors: answerUnroutable,
   })
   // Node drops header lines beyond a count without a word; their size is bounded anyway.
   app.server.maxHeadersCount = 0
@@ -65,14 +72,27 @@ export function createServer({ logger, trustProxy }: ServerOptions): FastifyInst
     throw new GatewayError({ code: 'not_found', what: 'route' })
   })
 
-  app.addHook('onSend', async (request, reply) => {
-    reply.header('x-request-id', request.id)
-    reply.header('x-content-type-options', 'nosniff')
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-    endUnreadBody(request, reply)
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, bodyDeadlineMs }
   })
+  app.addHook('onSend', async (request, reply) => finishHead(request, reply))
   app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
   return app
+}
+
+/** What every answer carries. */
+function finishHead(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('x-request-id', request.id)
+  reply.header('x-content-type-options', 'nosniff')
+  if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  endUnreadBody(request, reply)
+}
+
+/** What the router can't even read (`%zz`, an endless parameter) is answered before any hook would run. */
+function answerUnroutable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.raw.once('close', () => logRequest(request, reply))
+  finishHead(request, reply)
+  sendProblem(error, request, reply)
 }
 
 /** A caller's own id when it is one that can stand in a log, else a new one. */

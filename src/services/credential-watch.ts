@@ -12,9 +12,6 @@ import type { Waiter, WatcherOptions, WatchTarget } from './watcher.ts'
 /** One look at one task. Rejects with `GatewayError`. */
 export type LookAt = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
 
-/** How long upstream may say that a task it created does not exist before it is believed. */
-const NOT_FOUND_PATIENCE_MS = 10_000
-
 /** Up to so many tasks each is asked for by its id; of more the list tells at less cost. */
 const MANY_TASKS = 20
 /** A task is asked for by its id once in so many of its intervals, whatever the list shows of it. */
@@ -316,7 +313,7 @@ export class CredentialWatch {
       this.#budget.failed(failure, startedAtMs, now)
       if (isFetch) this.#ended.add(watched)
     } else this.#budget.succeeded()
-    const patienceMs = this.#options.notFoundMs ?? NOT_FOUND_PATIENCE_MS
+    const patienceMs = this.#options.notFoundMs
     const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : patienceMs
     if (!isFinal(failure, missingForMs >= patienceMs)) {
       tellWaiters(watched.waiters, (waiter) => waiter.onSetback?.(failure))

@@ -32,7 +32,7 @@ export type WatcherOptions = {
   now: () => number
   random: () => number
   /** How long a task that was created just now may not be found. */
-  notFoundMs?: number
+  notFoundMs: number
 }
 
 /** A watch without tasks is kept, because it knows how upstream has treated its credential; up to so many. */

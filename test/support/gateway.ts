@@ -3,7 +3,9 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { buildApp, type Gateway } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
+import type { Deadlines } from '../../src/domain/deadlines.ts'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/emulator.ts'
+import type { IdempotencyTimes } from '../../src/services/idempotency.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -28,6 +30,8 @@ export type TestGatewayOptions = {
   store?: Store
   /** Files the configuration may name, by path. */
   files?: Record<string, string>
+  deadlines?: Partial<Deadlines>
+  idempotencyTimes?: Partial<IdempotencyTimes>
 }
 
 /** The settings that point a gateway at an emulator, with two callers: `app` and `other`. */
@@ -60,7 +64,15 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const logs: Record<string, unknown>[] = []
   const logger = pino({ level: config.logLevel }, collect(logs))
   const store = options.store ?? createMemoryStore({ now: Date.now })
-  const gateway = buildApp(config, { logger, version: '0.0.0', store, now: Date.now, random: Math.random })
+  const gateway = buildApp(config, {
+    logger,
+    version: '0.0.0',
+    store,
+    now: Date.now,
+    random: Math.random,
+    deadlines: options.deadlines ?? {},
+    idempotencyTimes: options.idempotencyTimes ?? {},
+  })
   await gateway.app.listen({ host: config.host, port: config.port })
   const { port } = gateway.app.server.address() as AddressInfo
   return {

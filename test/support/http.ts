@@ -68,3 +68,40 @@ function parse(text: string): unknown {
     return undefined
   }
 }
+
+/** A request whose target and headers go out exactly as written, which no client library allows. */
+export async function sendExactly(
+  url: string,
+  target: string,
+  options: {
+    method?: string
+    headers?: readonly string[]
+    body?: string | Buffer
+    token?: string | null
+  } = {},
+): Promise<Answer> {
+  const { method = 'GET', headers = [], body, token = TOKEN } = options
+  const lines = [
+    `${method} ${target} HTTP/1.1`,
+    `host: ${new URL(url).host}`,
+    'connection: close',
+    ...headers,
+  ]
+  if (token !== null) lines.push(`authorization: Bearer ${token}`)
+  if (body !== undefined) lines.push(`content-length: ${Buffer.byteLength(body)}`)
+  const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  return toAnswer(await sendRaw(url, Buffer.concat([head, Buffer.from(body ?? '')])))
+}
+
+/** Reads the first answer off what came back on a bare socket. Chunked bodies stay as they are. */
+export function toAnswer(received: string): Answer {
+  const [head = '', ...rest] = received.split('\r\n\r\n')
+  const [statusLine = '', ...lines] = head.split('\r\n')
+  const headers: Record<string, string> = {}
+  for (const line of lines) {
+    const [name = '', ...value] = line.split(':')
+    headers[name.toLowerCase()] = value.join(':').trim()
+  }
+  const text = rest.join('\r\n\r\n')
+  return { status: Number(statusLine.split(' ')[1]), headers, text, json: parse(text) }
+}

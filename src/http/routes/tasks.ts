@@ -188,11 +188,18 @@ export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Ro
       if (form.kind === 'async' || form.wait.ms === 0) {
         return sendRunAnswer(reply, toRunAnswer(await runs.look(context, taskID), request))
       }
-      return answerWaiting(runs, context, { ...form, kind: 'blocking' }, request, reply, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
+      return answerWaiting(
+        runs,
+        context,
+        { kind: 'blocking', wait: form.wait },
+        request,
+        reply,
+        async () => ({
+          taskID,
+          createdAtMs: now(),
+          isNew: false,
+        }),
+      )
     },
   })
 }
@@ -210,7 +217,7 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
       querystring: WaitQuery,
       response: {
         200: {
-          description: 'created, progress, then one of success, failed, pending or error.',
+          description: 'progress, then one of success, failed, pending or error.',
           headers: TASK_HEADERS,
           content: { 'text/event-stream': { schema: Type.String() } },
         },
@@ -222,11 +229,18 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
       const form = answerFormOf(request, waits)
       const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
       const context = toContext(request, reply)
-      return answerWaiting(runs, context, { kind: 'events', wait }, request, reply, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
+      return answerWaiting(
+        runs,
+        context,
+        { kind: 'events', wait, keepAliveMs: waits.keepAliveMs },
+        request,
+        reply,
+        async () => ({
+          taskID,
+          createdAtMs: now(),
+          isNew: false,
+        }),
+      )
     },
   })
 }
