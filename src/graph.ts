@@ -1,22 +1,38 @@
+import { tmpdir } from 'node:os'
 import type { FastifyBaseLogger } from 'fastify'
 import { createKeyCredential } from './cloud/credential.ts'
 import { createHttpClient } from './cloud/http-client.ts'
 import { observeUpstream } from './cloud/observe-upstream.ts'
+import { createPartStore } from './cloud/part-store.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi } from './cloud/task-api.ts'
+import { createUploadApi } from './cloud/upload-api.ts'
 import { createUpstream, type Upstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { type Admission, createAdmission } from './services/admission.ts'
+import { createByteBudget } from './services/byte-budget.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
+import {
+  createDirectory,
+  type Directory,
+  type DirectoryEntries,
+  type KnownApp,
+} from './services/directory.ts'
 import { createDrain, type Drain } from './services/drain.ts'
-import { createIdentify, type Identify, type KnownApp } from './services/identify.ts'
+import { createNamedFunctions, type NamedFunctions } from './services/functions.ts'
+import { createIdentify, type Identify } from './services/identify.ts'
+import { createInputValidation } from './services/input-validation.ts'
+import { createLimits, type Limits } from './services/limits.ts'
 import { createOwners } from './services/owners.ts'
+import { createPackageInfo } from './services/package-info.ts'
 import { createPackages, type Packages } from './services/packages.ts'
 import { createRuns, type Runs } from './services/runs.ts'
+import { createSpool, type Spool } from './services/spool.ts'
 import { createTasks, type Tasks } from './services/tasks.ts'
+import { createUploads, type Uploads } from './services/uploads.ts'
 import { createWatcher, type Watcher } from './services/watcher.ts'
 import type { Store } from './store/store.ts'
 
@@ -30,7 +46,13 @@ export type AppParts = {
   random: () => number
   /** Left out: what they are in production. */
   deadlines?: Partial<Deadlines>
+  /** Memory for parts of files on their way, over all uploads. Default 256 MiB. */
+  uploadMemoryBytes?: number
+  /** Where bodies of unknown length are spooled; default the system's place for temporary files. */
+  spoolDirectory?: string
 }
+
+const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
 
 /** Everything below HTTP, wired up. */
 export type Graph = {
@@ -38,10 +60,15 @@ export type Graph = {
   drain: Drain
   admission: Admission
   watcher: Watcher
+  directory: Directory
   identify: Identify
+  limits: Limits
   tasks: Tasks
   packages: Packages
+  functions: NamedFunctions
   runs: Runs
+  uploads: Uploads
+  spool: Spool
   /** Ends every call upstream, so that whoever still waits for one is told. */
   abandonCalls(): Promise<void>
   /** Lets go of everything, the store included. */
@@ -64,38 +91,71 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const api = createTaskApi(upstreamAt(config.upstream.taskUrl))
 
   const drain = createDrain()
+  const directory = createDirectory(toDirectoryEntries(config))
+  const limits = createLimits(now)
   const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
   const lookAt: LookAt = async (credential, taskID, signal) =>
     (await api.result({ credential, signal }, taskID)).state
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random, ...deadlines })
-  const createTask = createCreateTask({ api, owners, drain, now, log: logger })
+  const registry = createRegistryApi(upstreamAt(config.upstream.registryUrl))
+  const packageInfo = createPackageInfo({ registry, now })
+  const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const createTask = createCreateTask({ api, owners, drain, limits, now, log: logger, findPlainProblems })
+  const spool = createSpool(parts.spoolDirectory ?? tmpdir())
 
   return {
     deadlines,
     drain,
     admission,
     watcher,
-    identify: createIdentify(toIdentifyOptions(config)),
+    directory,
+    identify: createIdentify({ ...toIdentifyOptions(config), directory }),
+    limits,
     tasks: createTasks(api, owners),
-    packages: createPackages(createRegistryApi(upstreamAt(config.upstream.registryUrl))),
-    runs: createRuns({ api, createTask, owners, watcher, admission, drain, now }),
+    packages: createPackages(registry),
+    functions: createNamedFunctions(() => directory.current().functions, { packageInfo, now, log: logger }),
+    runs: createRuns({ api, createTask, owners, watcher, admission, drain, limits, now }),
+    uploads: createUploads({
+      api: createUploadApi(upstreamAt(config.upstream.uploadUrl), config.upstream),
+      store: createPartStore(client, { now, deadlines }),
+      budget: createByteBudget({
+        limitBytes: parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES,
+        maxWaitMs: deadlines.uploadRoomMs,
+      }),
+      spool,
+      owners,
+      drain,
+      maxUploadBytes: config.maxUploadBytes,
+      random,
+    }),
+    spool,
     abandonCalls: () => client.close(),
     close: async () => {
       watcher.close()
       await client.close()
+      await spool.close()
       await store.close()
     },
   }
 }
 
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
+/** Who comes without a token, from the configuration. */
+function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
+}
+
+/**
+ * Who may call and what they may call by name, from the configuration; keys become credentials in these two
+ * and nowhere else.
+ */
+export function toDirectoryEntries(config: Config): DirectoryEntries {
   const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
   const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
     const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }
   })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+  return { apps, functions: config.functions }
 }

@@ -46,7 +46,7 @@ export async function answerWaiting(
   reply: FastifyReply,
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {
-  const leave = runs.enter()
+  const leave = runs.enter(context)
   const events = form.kind === 'events' ? createRunEvents(request, reply, form.keepAliveMs) : undefined
   try {
     applyPreference(reply, form)

@@ -72,7 +72,8 @@ function toJsonObject(bytes: Buffer): JsonObject {
   }
 }
 
-function refuseEncodedBody(request: FastifyRequest): void {
+/** Throws `unsupported_media_type` when the body is compressed. */
+export function refuseEncodedBody(request: FastifyRequest): void {
   const encoding = headerOf(request, 'content-encoding')
   if (encoding === undefined || encoding.toLowerCase() === 'identity') return
   throw new GatewayError({ code: 'unsupported_media_type', expected: 'bodies without Content-Encoding' })

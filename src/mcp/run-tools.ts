@@ -86,9 +86,9 @@ export async function runAndWait(
   parts: RunToolParts,
   call: ToolCall,
   waitSeconds: number | undefined,
-  prepare: () => Promise<CreateRequest>,
+  prepare: () => Promise<{ create: CreateRequest; keyUse: KeyUse | undefined }>,
 ): Promise<ToolOutput> {
-  const leave = parts.runs.enter()
+  const leave = parts.runs.enter(call.context)
   try {
     const { taskID, createdAtMs } = await parts.runs.create(call.context, await prepare())
     call.tell(taskID, { kind: 'running', status: 'queued', progress: 0 })
@@ -111,7 +111,7 @@ function awaitTool(parts: RunToolParts): Tool {
     run: async (call) => {
       const { taskID, waitSeconds } = call.input.value as Static<typeof AwaitInput>
       call.context.trace.taskID = taskID
-      const leave = parts.runs.enter()
+      const leave = parts.runs.enter(call.context)
       try {
         const awaited = { taskID, createdAtMs: parts.now(), isNew: false }
         return await waitForEnd(parts, call, waitSeconds, awaited)

@@ -134,7 +134,7 @@ export const UploadOutput = Type.Object(
     url: Type.String({ description: 'To be used as an input; lives one day.' }),
     size: Type.Number(),
     mimeType: Type.String(),
-    expiresAt: Type.String(),
+    expiresAt: Type.Union([Type.String(), Type.Null()]),
   },
   Upstream,
 )

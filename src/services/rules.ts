@@ -1,6 +1,6 @@
 import type { CreateRequest } from '../domain/create-request.ts'
 import { isBlockName, isPackageName, isPackageVersion } from '../domain/names.ts'
-import { isPackageAllowed } from '../domain/patterns.ts'
+import { isFunctionAllowed, isPackageAllowed } from '../domain/patterns.ts'
 import { GatewayError, type Issue } from '../errors.ts'
 import type { Caller } from './caller.ts'
 
@@ -11,6 +11,12 @@ export function requirePackage(
 ): void {
   if (isPackageAllowed(caller.rules.packages, packageName, packageVersion)) return
   throw new GatewayError({ code: 'package_denied', detail: 'This caller may not run this package.' })
+}
+
+/** Throws `function_denied` unless the caller may run the named function. */
+export function requireFunction(caller: Caller, name: string): void {
+  if (isFunctionAllowed(caller.rules.functions, name)) return
+  throw new GatewayError({ code: 'function_denied', detail: 'This caller may not run this function.' })
 }
 
 /** Names that rules are written for must be names, or a rule and upstream could read them differently. */

@@ -30,6 +30,8 @@ export type TestGatewayOptions = {
   /** Files the configuration may name, by path. */
   files?: Record<string, string>
   deadlines?: Partial<Deadlines>
+  uploadMemoryBytes?: number
+  spoolDirectory?: string
 }
 
 /** The settings that point a gateway at an emulator, with two callers: `app` and `other`. */
@@ -69,6 +71,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     now: Date.now,
     random: Math.random,
     deadlines: options.deadlines ?? {},
+    ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),
+    ...(options.spoolDirectory === undefined ? {} : { spoolDirectory: options.spoolDirectory }),
   })
   await gateway.app.listen({ host: config.host, port: config.port })
   const { port } = gateway.app.server.address() as AddressInfo

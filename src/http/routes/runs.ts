@@ -3,11 +3,14 @@ import { answerRun, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
+import { isForm } from '../form.ts'
 import { defineRoute, type Route } from '../route.ts'
+import { type RunFormParts, receiveRunForm } from '../run-form.ts'
 import type { WaitLimits } from '../run-wait.ts'
 import {
   json,
   jsonBody,
+  jsonOrFormBody,
   NoQuery,
   PENDING_HEADERS,
   PreferHeader,
@@ -19,7 +22,7 @@ import {
   WaitQuery,
 } from '../schemas.ts'
 
-export type RunRouteParts = { runs: Runs; waits: WaitLimits; maxBodyBytes: number }
+export type RunRouteParts = RunFormParts & { runs: Runs; waits: WaitLimits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
 export function postRun(parts: RunRouteParts): Route {
@@ -32,7 +35,7 @@ export function postRun(parts: RunRouteParts): Route {
       tags: ['runs'],
       querystring: WaitQuery,
       headers: PreferHeader,
-      body: jsonBody(RunBody),
+      body: jsonOrFormBody(RunBody),
       response: {
         200: json(
           'The run succeeded; or, with Accept: text/event-stream, its events.',
@@ -44,14 +47,16 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async () =>
-        toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
+      answerRun(parts, request, reply, async (context, events) =>
+        isForm(request)
+          ? receiveRunForm(parts, context, events, request, reply)
+          : toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
       ),
   })
 }
 
 /** `POST /tasks`: creates a task and answers with its id at once. */
-export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
+export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {
   return defineRoute({
     method: 'POST',
     url: '/tasks',
