@@ -40,13 +40,13 @@ export function toContext(request: FastifyRequest, reply: FastifyReply): Request
 }
 
 /**
- * Aborts when the caller has left before its answer was written. Fastify's own `request.signal` aborts as
- * soon as a body has been read, and `AbortSignal.any` leaks: hence one controller of ours a request.
+ * Aborts when nobody listens any more: the caller has left, or has its whole answer (a HEAD has it before
+ * the events it asked for have come). Fastify's own `request.signal` aborts as soon as a body has been read,
+ * and `AbortSignal.any` leaks: hence one controller of ours a request.
  */
 function leaveSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
+  if (reply.raw.destroyed) controller.abort()
+  else reply.raw.once('close', () => controller.abort())
   return controller.signal
 }
