@@ -99,7 +99,11 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
     (await api.result({ credential, signal }, taskID)).state
   const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random, ...deadlines })
   const registry = createRegistryApi(upstreamAt(config.upstream.registryUrl))
-  const packageInfo = createPackageInfo({ registry, now })
+  const packageInfo = createPackageInfo({
+    registry,
+    now,
+    onFailure: (wanted, code) => logger.debug({ ...wanted, code }, 'the registry gave no package info'),
+  })
   const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
   const createTask = createCreateTask({ api, owners, drain, limits, now, log: logger, findPlainProblems })
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
