@@ -18,7 +18,8 @@ export type HttpCall = {
   path: string
   method: HttpMethod
   headers: readonly string[]
-  body?: Buffer | null
+  /** Several chunks are written one after the other; their `content-length` is among the headers. */
+  body?: Buffer | readonly Buffer[] | null
   /** Whole milliseconds from now to the last byte of the answer. */
   deadlineMs: number
   maxAnswerBytes: number
@@ -129,7 +130,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     const { path, method, headers, body = null } = this.#call
     try {
-      pool.dispatch({ path, method, headers: [...headers], body }, this)
+      // undici takes any iterable; its types name streams only.
+      pool.dispatch({ path, method, headers: [...headers], body: body as Buffer | null }, this)
     } catch (error) {
       this.#fail('malformed', error)
     }
@@ -193,5 +195,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 function kindOf(error: Error & { code?: string }, sent: boolean): TransportKind {
   if (error.code?.startsWith('HPE_')) return 'malformed'
   if (error.code === 'UND_ERR_CONNECT_TIMEOUT') return 'timeout'
+  // The client was closed: nobody is to try again.
+  if (error.code === 'UND_ERR_DESTROYED' || error.code === 'UND_ERR_CLOSED') return 'aborted'
   return sent ? 'reset' : 'unreachable'
 }

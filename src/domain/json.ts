@@ -76,6 +76,36 @@ export function memberBytes(object: JsonObject, name: string): Buffer | undefine
   return object.members.findLast((member) => member.name === name)?.bytes
 }
 
+/**
+ * The bytes of the last top-level member of that name in a text that is known to be a JSON object: the one
+ * that parsing keeps. For answers that are passed on whatever else is in them.
+ */
+export function lastMemberBytes(bytes: Buffer, name: string): Buffer | undefined {
+  return topLevelMembers(bytes).findLast((member) => member.name === name)?.bytes
+}
+
+/** The bytes of each element of a text that is known to be a JSON array, without the white space around them. */
+export function arrayElements(bytes: Buffer): Buffer[] {
+  const elements: Buffer[] = []
+  let depth = 0
+  let start = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) at = endOfString(bytes, at)
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (++depth === 1) start = at + 1
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte === COMMA) {
+      const ends = byte === COMMA ? depth === 1 : --depth === 0
+      if (!ends) continue
+      const element = trimJsonSpace(bytes.subarray(start, at))
+      // Only the array without elements has an empty one.
+      if (element.length > 0) elements.push(element)
+      start = at + 1
+    }
+  }
+  return elements
+}
+
 /** The index of the quote that ends the string beginning at `start`, or the text's length. */
 function endOfString(bytes: Buffer, start: number): number {
   let at = start + 1

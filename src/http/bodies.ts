@@ -14,11 +14,20 @@ export async function readJsonObject(
   reply: FastifyReply,
   limitBytes: number,
 ): Promise<JsonObject> {
+  return toJsonObject(await readJsonBytes(request, reply, limitBytes))
+}
+
+/** Reads a body that is announced as JSON and not looked at yet. Throws 400, 408, 413 or 415. */
+export async function readJsonBytes(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limitBytes: number,
+): Promise<Buffer> {
   refuseEncodedBody(request)
   if (mediaTypeOf(request) !== 'application/json') {
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'application/json' })
   }
-  return toJsonObject(await collectBody(request, reply, limitBytes))
+  return collectBody(request, reply, limitBytes)
 }
 
 /** The same where a body may be left out: the official TypeScript SDK announces JSON and sends nothing. */
@@ -61,7 +70,8 @@ function toJsonObject(bytes: Buffer): JsonObject {
   }
 }
 
-function refuseEncodedBody(request: FastifyRequest): void {
+/** Throws `unsupported_media_type` when the body is compressed. */
+export function refuseEncodedBody(request: FastifyRequest): void {
   const encoding = headerOf(request, 'content-encoding')
   if (encoding === undefined || encoding.toLowerCase() === 'identity') return
   throw new GatewayError({ code: 'unsupported_media_type', expected: 'bodies without Content-Encoding' })

@@ -9,8 +9,11 @@ declare module 'fastify' {
     caller: Caller | null
   }
   interface FastifyContextConfig {
-    /** The scope a caller needs for this route, or `public`. A route without it answers nobody. */
-    scope?: Scope | 'public'
+    /**
+     * The scope a caller needs for this route; `any-caller` when the route itself asks for scopes, `public`
+     * when it needs no caller. A route without it answers nobody.
+     */
+    scope?: Scope | 'any-caller' | 'public'
     /** Answers the methods that a route does not take; stands in no table. */
     isFallback?: true
     /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */

@@ -1,7 +1,10 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import type { Caller } from '../services/caller.ts'
+import type { NamedFunctions } from '../services/functions.ts'
+import { withFunctions } from './function-paths.ts'
 import { defineRoute, type Route } from './route.ts'
 import { json, OPTIONAL_BODY, ProblemSchema } from './schemas.ts'
 
@@ -18,8 +21,10 @@ export function describeApi(app: FastifyInstance, version: string): void {
       tags: [
         { name: 'runs', description: 'Run a block or a function and get its result' },
         { name: 'tasks', description: 'Tasks, their results and logs' },
+        { name: 'files', description: 'Files for the inputs of runs' },
         { name: 'queue', description: 'The queue that tasks stand in' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
+        { name: 'mcp', description: 'The same for AI agents' },
         { name: 'operations', description: 'For whoever runs the gateway' },
       ],
       components: {
@@ -54,8 +59,14 @@ function freeBodies<Document extends { paths?: object }>(document: Document): Do
   return document
 }
 
-/** `GET /openapi.json`: the description, as it was collected. */
-export function openApiDocument(app: FastifyInstance): Route {
+/** Who asks for a description that anyone may read; undefined when nobody says who. */
+export type IdentifyReader = (request: FastifyRequest) => Promise<Caller | undefined>
+
+/** `GET /openapi.json`: the description, and with a token the caller's named functions in it. */
+export function openApiDocument(
+  app: FastifyInstance,
+  parts: { identifyReader: IdentifyReader; functions: NamedFunctions },
+): Route {
   return defineRoute({
     method: 'GET',
     url: '/openapi.json',
@@ -65,6 +76,11 @@ export function openApiDocument(app: FastifyInstance): Route {
       tags: ['operations'],
       response: { 200: json('OpenAPI 3.1.', Type.Object({}, { additionalProperties: true })) },
     },
-    handler: async () => app.swagger(),
+    handler: async (request) => {
+      const document = app.swagger()
+      const caller = await parts.identifyReader(request)
+      if (caller === undefined || !caller.rules.scopes.has('run')) return document
+      return withFunctions(document, await parts.functions.list({ caller }))
+    },
   })
 }

@@ -1,17 +1,22 @@
 import type { Runs } from '../../services/runs.ts'
-import { answerRun, sendCreated } from '../answer-run.ts'
+import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
+import { isForm } from '../form.ts'
+import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
+import { type RunFormParts, receiveRunForm } from '../run-form.ts'
 import type { WaitLimits } from '../run-wait.ts'
 import {
   json,
   jsonBody,
+  jsonOrFormBody,
+  KeyHeader,
   NoQuery,
   PENDING_HEADERS,
-  PreferHeader,
   problems,
+  RunHeaders,
   RunPending,
   RunSuccess,
   TASK_HEADERS,
@@ -19,7 +24,7 @@ import {
   WaitQuery,
 } from '../schemas.ts'
 
-export type RunRouteParts = { runs: Runs; waits: WaitLimits; maxBodyBytes: number }
+export type RunRouteParts = RunFormParts & { runs: Runs; waits: WaitLimits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
 export function postRun(parts: RunRouteParts): Route {
@@ -31,8 +36,8 @@ export function postRun(parts: RunRouteParts): Route {
       summary: 'Run a block and wait for its result',
       tags: ['runs'],
       querystring: WaitQuery,
-      headers: PreferHeader,
-      body: jsonBody(RunBody),
+      headers: RunHeaders,
+      body: jsonOrFormBody(RunBody),
       response: {
         200: json(
           'The run succeeded; or, with Accept: text/event-stream, its events.',
@@ -44,14 +49,16 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async () =>
-        toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
-      ),
+      answerRun(parts, request, reply, async (context, events) => {
+        if (isForm(request)) return receiveRunForm(parts, context, events, request, reply)
+        const body = await readJsonObject(request, reply, parts.maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      }),
   })
 }
 
 /** `POST /tasks`: creates a task and answers with its id at once. */
-export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
+export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {
   return defineRoute({
     method: 'POST',
     url: '/tasks',
@@ -60,6 +67,7 @@ export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
       summary: 'Create a task',
       tags: ['tasks'],
       querystring: NoQuery,
+      headers: KeyHeader,
       body: jsonBody(RunBody),
       response: {
         202: json('The task was created.', TaskCreated, PENDING_HEADERS),
@@ -67,8 +75,11 @@ export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
       },
     },
     handler: async (request, reply) => {
-      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
-      return sendCreated(await runs.create(toContext(request, reply), create), reply)
+      const created = await createOnce(runs, toContext(request, reply), request, reply, async () => {
+        const body = await readJsonObject(request, reply, maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      })
+      return sendCreated(created, reply)
     },
   })
 }

@@ -1,0 +1,92 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
+import { GatewayError, type Issue } from '../errors.ts'
+import type { RequestContext } from '../services/caller.ts'
+import type { PreparedCreate } from './answer-run.ts'
+import { toSimplifiedCreate } from './create-body.ts'
+import { type Form, type FormFile, type FormOptions, receiveForm } from './form.ts'
+import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
+import type { RunEvents } from './run-events.ts'
+
+const INPUTS_FIELD = 'inputValues'
+const TEXT_FIELDS: ReadonlySet<string> = new Set(['type', 'packageName', 'packageVersion', 'blockName'])
+
+/** What a run's form is read with; `maxBodyBytes` is the limit of its JSON. */
+export type RunFormParts = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBodyBytes: number }
+
+/**
+ * The create of a run out of a form: text fields as `POST /run` has members, each file's URL as the input of
+ * its field's name. Every upload is complete when this resolves; `events` tells of them.
+ */
+export async function receiveRunForm(
+  { uploads, bodyIdleMs, maxBodyBytes }: RunFormParts,
+  context: RequestContext,
+  events: RunEvents | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<PreparedCreate> {
+  const form = await receiveForm(context, request, reply, {
+    uploads,
+    bodyIdleMs,
+    valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
+    hash: idempotencyKeyOf(request) !== undefined,
+    onProgress: (progress) => events?.send('upload', progress),
+  })
+  const create = toSimplifiedCreate(parse(toRunBody(form), ''))
+  return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
+}
+
+/** The body that `POST /run` would have had as JSON; what was JSON already goes into it byte for byte. */
+function toRunBody({ fields, files }: Form): Buffer {
+  const issues: Issue[] = []
+  const members = new Map<string, Buffer>()
+  for (const { name, value } of fields) {
+    if (name !== INPUTS_FIELD && !TEXT_FIELDS.has(name))
+      issues.push({ path: name, message: 'is no text field' })
+    else if (members.has(name)) issues.push({ path: name, message: 'stands twice' })
+    else members.set(name, name === INPUTS_FIELD ? value : toJson(value.toString('utf8')))
+  }
+  if (issues.length > 0) throw invalid(issues)
+  members.set(INPUTS_FIELD, withFiles(members.get(INPUTS_FIELD), files))
+  return toObject([...members])
+}
+
+/** The inputs with the files' URLs among them; of several files under one name, an array. */
+export function withFiles(inputValues: Buffer | undefined, files: readonly FormFile[]): Buffer {
+  const inputs = parse(inputValues ?? Buffer.from('{}'), INPUTS_FIELD)
+  const urls = new Map<string, string[]>()
+  for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
+  const twice = inputs.members.filter(({ name }) => urls.has(name))
+  if (twice.length > 0) {
+    throw invalid(twice.map(({ name }) => ({ path: name, message: 'is both a file and an input value' })))
+  }
+  return toObject([
+    ...inputs.members.map(({ name, bytes }): [string, Buffer] => [name, bytes]),
+    ...[...urls].map(([name, all]): [string, Buffer] => [name, toJson(all.length === 1 ? all[0] : all)]),
+  ])
+}
+
+function toJson(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function toObject(members: readonly [name: string, json: Buffer][]): Buffer {
+  const parts = members.flatMap(([name, json], index) => [
+    Buffer.from(`${index === 0 ? '' : ','}${JSON.stringify(name)}:`),
+    json,
+  ])
+  return Buffer.concat([Buffer.from('{'), ...parts, Buffer.from('}')])
+}
+
+function parse(bytes: Buffer, path: string): JsonObject {
+  try {
+    return parseJsonObject(bytes)
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error
+    throw invalid([{ path, message: error.message }])
+  }
+}
+
+function invalid(errors: Issue[]): GatewayError {
+  return new GatewayError({ code: 'invalid_request', detail: 'The form is not as documented.', errors })
+}
