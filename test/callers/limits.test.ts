@@ -86,6 +86,18 @@ describe('creates a minute', () => {
     },
   )
 
+  test('without one left a form is refused before its files go upstream', async () => {
+    for (let at = 0; at < 2; at++) expect((await run(SLOW)).status).toBe(200)
+    const part =
+      '--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\ntext\r\n--b--\r\n'
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' }
+    for (const prefer of ['wait=1', 'respond-async']) {
+      const form = { token: SLOW, body: part, headers: { ...headers, prefer } }
+      expectRefused(await send(`${gateway.url}/run`, form), 'rate_limited')
+    }
+    expect(gateway.emulator.counts()['upload-init']).toBe(0)
+  })
+
   test('what is refused for another reason is no create', async () => {
     for (let at = 0; at < 5; at++) {
       const answer = await send(`${gateway.url}/run`, { token: SLOW, body: { packageName: 1 } })

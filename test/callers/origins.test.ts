@@ -13,6 +13,8 @@ callers:
   - { id: web, tokens: ["${WEB}"], packages: ["*"], origins: ["${OWN}"] }
   - { id: plain, tokens: ["${PLAIN}"], packages: ["*"] }
   - { id: tiny, tokens: ["${TINY}"], origins: ["${OWN}"], limits: { requestsPerMinute: 1 } }
+functions:
+  - { name: echo, package: "@emulator/basics", version: "1.1.0", block: echo }
 `
 const EXPOSED =
   'Location, Retry-After, Preference-Applied, X-Request-ID, X-Task-ID, Idempotency-Replayed, RateLimit, RateLimit-Policy'
@@ -220,6 +222,17 @@ describe('with a cookie', () => {
     }
     const head = await send(`${gateway.url}/tasks`, { method: 'HEAD', token: null, headers: cookie })
     expect(head.status).toBe(200)
+  })
+
+  test("the description shows a user's functions to no page that may not speak for the user", async () => {
+    const read = (headers: object) =>
+      send(`${gateway.url}/openapi.json`, { token: null, headers: { ...cookie, ...headers } })
+    expect((await read({})).json.paths).toHaveProperty('/run/echo')
+    for (const origin of [OWN, FOREIGN, 'null']) {
+      const answer = await read({ origin })
+      expect(answer.status).toBe(200)
+      expect(answer.json.paths).not.toHaveProperty('/run/echo')
+    }
   })
 
   test('two Origin headers are 400', async () => {
