@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { startTestGateway, type TestGateway, TOKEN } from '../support/gateway.ts'
 import { type Answer, runOf, type SendOptions, send, sendRaw } from '../support/http.ts'
 
 const GLOBAL = 'https://everyone.example'
@@ -179,6 +179,27 @@ describe('whose page it is', () => {
     expect((await create(gateway.url, { token: WEB })).status).toBe(202)
     const headers = { 'sec-fetch-site': 'same-origin' }
     expect((await create(FOREIGN, { token: WEB, headers })).status).toBe(202)
+  })
+})
+
+describe('behind a proxy', () => {
+  const page = 'https://front.example'
+  const forwarded = { 'x-forwarded-host': 'front.example', 'x-forwarded-proto': 'https', origin: page }
+  const create = (url: string, token: string | null, headers = {}) =>
+    send(`${url}/tasks`, { token, body: runOf('echo'), headers: { ...forwarded, ...headers } })
+
+  test('its word on host and protocol counts only when it is trusted', async () => {
+    expect((await create(gateway.url, WEB)).status).toBe(403)
+    const env = { TRUST_PROXY: '127.0.0.1', COOKIE_MODE: 'on' }
+    const trusting = await startTestGateway({ env, files: {} })
+    try {
+      expect((await create(trusting.url, TOKEN)).status).toBe(202)
+      expect((await create(trusting.url, TOKEN, { 'x-forwarded-host': 'other.example' })).status).toBe(403)
+      const cookie = { cookie: 'oomol-token=emulator-cookie' }
+      expect((await create(trusting.url, null, cookie)).status).toBe(403)
+    } finally {
+      await trusting.close()
+    }
   })
 })
 
