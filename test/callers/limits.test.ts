@@ -98,6 +98,21 @@ describe('creates a minute', () => {
     expect(gateway.emulator.counts()['upload-init']).toBe(0)
   })
 
+  test('a repeat of a create is none, and is answered when none is left', async () => {
+    const repeat = () =>
+      send(`${gateway.url}/tasks`, {
+        token: SLOW,
+        body: runOf('echo'),
+        headers: { 'idempotency-key': 'one' },
+      })
+    const first = await repeat()
+    expect((await run(SLOW)).status).toBe(200)
+    expectRefused(await run(SLOW), 'rate_limited')
+    const again = await repeat()
+    expect([again.status, again.json.taskID]).toEqual([202, first.json.taskID])
+    expect(gateway.emulator.counts().create).toBe(2)
+  })
+
   test('what is refused for another reason is no create', async () => {
     for (let at = 0; at < 5; at++) {
       const answer = await send(`${gateway.url}/run`, { token: SLOW, body: { packageName: 1 } })
