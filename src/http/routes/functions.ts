@@ -91,7 +91,8 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
           ? await receiveFunctionForm(parts, name, context, events, request, reply)
           : await readJsonObject(request, reply, parts.maxBodyBytes)
         const create = await functions.prepare(context, name, inputs)
-        reply.header('x-package-version', create.packageVersion)
+        // Too late for a header once events tell of an upload.
+        if (!reply.sent) reply.header('x-package-version', create.packageVersion)
         return create
       })
     },
