@@ -198,6 +198,7 @@ test('an error after the create carries the task, and is not to be repeated', as
       code: 'upstream_auth_failed',
       taskID: gateway.emulator.tasks().at(-1)?.taskID,
       retryable: false,
+      next: expect.stringContaining('await_result'),
     })
   } finally {
     undo()
@@ -272,6 +273,11 @@ test("another caller's task does not exist", async () => {
   const reader = await connect({ token: 'test-token-dddddddddddddddd' })
   for (const name of ['get_task', 'get_task_result', 'await_result']) {
     const result = await reader.callTool({ name, arguments: { taskID } })
-    expect(said(result)).toMatchObject({ code: 'not_found' })
+    expect(said(result)).toEqual({
+      code: 'not_found',
+      message: 'There is no such task.',
+      taskID,
+      retryable: false,
+    })
   }
 })
