@@ -69,7 +69,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
-  const mcp = createMcpEndpoint({ ...parts, runs, tasks, waits, keepAliveMs, log: parts.logger })
+  const mcp = createMcpEndpoint({ ...parts, ...graph, waits, keepAliveMs, log: parts.logger })
 
   // Open to everyone.
   app.register(async (open) => {

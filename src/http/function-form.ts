@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts'
 import type { RequestContext } from '../services/caller.ts'
 import type { NamedFunctions } from '../services/functions.ts'
 import { receiveForm } from './form.ts'
+import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
 import type { RunEvents } from './run-events.ts'
 import type { RunFormParts } from './run-form.ts'
 
@@ -21,19 +22,22 @@ export async function receiveFunctionForm(
   events: RunEvents | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<JsonObject> {
+): Promise<{ inputs: JsonObject; fingerprint: string }> {
   const block = await functions.blockOf(context, name)
   const form = await receiveForm(context, request, reply, {
     uploads,
     bodyIdleMs,
     // An input of that name is an input: sizes are then declared by the header alone.
     sizeField: block?.inputs.has(SIZE_FIELD) ? null : SIZE_FIELD,
+    hash: idempotencyKeyOf(request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
   const texts = form.fields.map((field) => ({ name: field.name, text: field.value.toString('utf8') }))
   const files = form.files.map(({ field, url }) => ({ name: field, url }))
   const made = toFunctionInputs([...texts, ...files], block)
-  if ('inputs' in made) return made.inputs
+  if ('inputs' in made) {
+    return { inputs: made.inputs, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
+  }
   const detail = 'The fields are not as the function takes them.'
   throw new GatewayError({ code: 'invalid_request', detail, errors: made.problems })
 }

@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CreateRequest } from '../domain/create-request.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError, type Issue } from '../errors.ts'
 import type { RequestContext } from '../services/caller.ts'
+import type { PreparedCreate } from './answer-run.ts'
 import { toSimplifiedCreate } from './create-body.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from './form.ts'
+import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
 import type { RunEvents } from './run-events.ts'
 
 const INPUTS_FIELD = 'inputValues'
@@ -23,14 +24,16 @@ export async function receiveRunForm(
   events: RunEvents | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<CreateRequest> {
+): Promise<PreparedCreate> {
   const form = await receiveForm(context, request, reply, {
     uploads,
     bodyIdleMs,
     valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
+    hash: idempotencyKeyOf(request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
-  return toSimplifiedCreate(parse(toRunBody(form), ''))
+  const create = toSimplifiedCreate(parse(toRunBody(form), ''))
+  return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
 }
 
 /** The body that `POST /run` would have had as JSON; what was JSON already goes into it byte for byte. */

@@ -1,17 +1,12 @@
 import type { Static } from 'typebox'
-import { GatewayError } from '../errors.ts'
-import type { RequestContext } from '../services/caller.ts'
+import { isFileName } from '../domain/file-names.ts'
+import { GatewayError, type Issue } from '../errors.ts'
+import type { Uploads } from '../services/uploads.ts'
 import type { Tool } from './tool.ts'
 import { UploadInput, UploadOutput } from './tool-schemas.ts'
 
-/** A file that was uploaded; `size` is bytes, `expiresAt` an ISO date. */
-export type UploadedFile = { name: string; url: string; size: number; mimeType: string; expiresAt: string }
-
-/** Uploads bytes that are in memory. Throws `GatewayError`. */
-export type UploadBytes = (context: RequestContext, name: string, bytes: Buffer) => Promise<UploadedFile>
-
 /** The tool that uploads a file; its size is bounded by the body it comes in. */
-export function createFileTools(upload: UploadBytes): Tool[] {
+export function createFileTools(uploads: Uploads): Tool[] {
   return [
     {
       name: 'upload_file',
@@ -24,8 +19,13 @@ export function createFileTools(upload: UploadBytes): Tool[] {
       output: UploadOutput,
       run: async ({ context, input }) => {
         const { name, content } = input.value as Static<typeof UploadInput>
-        const { url, size, mimeType, expiresAt } = await upload(context, name, toBytes(content))
-        const said = { name, url, size, mimeType, expiresAt }
+        if (!isFileName(name)) throw wrongArgument({ path: '/name', message: 'is no file name' })
+        const bytes = toBytes(content)
+        uploads.admit()
+        const size = { declaredBytes: bytes.length, expectedBytes: undefined }
+        const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
+        const { url, mimeType, expiresAt } = await sent.finalise()
+        const said = { name, url, size: bytes.length, mimeType, expiresAt }
         return { structured: said, text: JSON.stringify(said) }
       },
     },
@@ -34,12 +34,18 @@ export function createFileTools(upload: UploadBytes): Tool[] {
 
 /** Node decodes whatever it is given; what is no base64 (RFC 4648, section 4) would be another file. */
 function toBytes(content: string): Buffer {
-  if (content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content))
-    return Buffer.from(content, 'base64')
-  const errors = [{ path: '/content', message: 'is no base64' }]
-  throw new GatewayError({
-    code: 'invalid_request',
-    detail: 'The arguments are not as the tool describes them.',
-    errors,
-  })
+  const isBase64 = content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
+  if (!isBase64) throw wrongArgument({ path: '/content', message: 'is no base64' })
+  return Buffer.from(content, 'base64')
+}
+
+/** Bytes that are all here already. */
+function createSource(bytes: Buffer) {
+  const chunks = bytes.length === 0 ? [] : [bytes]
+  return { next: async () => chunks.shift() }
+}
+
+function wrongArgument(error: Issue): GatewayError {
+  const detail = 'The arguments are not as the tool describes them.'
+  return new GatewayError({ code: 'invalid_request', detail, errors: [error] })
 }

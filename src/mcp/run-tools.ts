@@ -1,7 +1,7 @@
 import type { Static } from 'typebox'
 import { type CreateRequest, toCreateRequest } from '../domain/create-request.ts'
 import { memberBytes } from '../domain/json.ts'
-import { toSuccessBody } from '../domain/task.ts'
+import { NEW_TASK, toSuccessBody } from '../domain/task.ts'
 import { chooseWait } from '../domain/wait.ts'
 import { GatewayError } from '../errors.ts'
 import { checkNames } from '../services/rules.ts'
@@ -90,9 +90,9 @@ export async function runAndWait(
 ): Promise<ToolOutput> {
   const leave = parts.runs.enter(call.context)
   try {
-    const { taskID, createdAtMs } = await parts.runs.create(call.context, await prepare())
-    call.tell(taskID, { kind: 'running', status: 'queued', progress: 0 })
-    return await waitForEnd(parts, call, waitSeconds, { taskID, createdAtMs, isNew: true })
+    const created = await parts.runs.create(call.context, await prepare())
+    call.tell(created.taskID, NEW_TASK)
+    return await waitForEnd(parts, call, waitSeconds, { ...created, isNew: true })
   } finally {
     leave()
   }

@@ -1,7 +1,10 @@
 import type { Scope } from '../domain/caller.ts'
+import type { FunctionDescription } from '../domain/function-description.ts'
+import { GatewayError } from '../errors.ts'
 import type { RequestContext } from '../services/caller.ts'
 import type { Tasks } from '../services/tasks.ts'
-import { createFileTools, type UploadBytes } from './file-tools.ts'
+import type { Uploads } from '../services/uploads.ts'
+import { createFileTools } from './file-tools.ts'
 import { type FunctionCatalog, toFunctionTool } from './function-tools.ts'
 import { createRunTools, type RunToolParts } from './run-tools.ts'
 import { createQueueTools, createTaskTools } from './task-tools.ts'
@@ -16,40 +19,42 @@ export type ToolBox = {
 
 export type ToolBoxParts = RunToolParts & {
   tasks: Tasks
-  /** Left out: there is no upload_file. */
-  upload?: UploadBytes
-  /** Left out: there are no tools of functions. */
-  functions?: FunctionCatalog
+  uploads: Uploads
+  functions: FunctionCatalog
 }
 
 const FUNCTION_SCOPE: Scope = 'run'
 
 export function createToolBox(parts: ToolBoxParts): ToolBox {
-  const { tasks, upload, functions } = parts
+  const { tasks, uploads, functions } = parts
   const fixed = [
     ...createRunTools(parts),
     ...createTaskTools(tasks),
     ...createQueueTools(tasks),
-    ...(upload === undefined ? [] : createFileTools(upload)),
+    ...createFileTools(uploads),
   ]
   const names = new Set(fixed.map(({ name }) => name))
   const has = ({ caller }: RequestContext, scope: Scope) => caller.rules.scopes.has(scope)
-  const functionTools = async (context: RequestContext): Promise<Tool[]> => {
-    if (functions === undefined || !has(context, FUNCTION_SCOPE)) return []
-    const described = await functions.list(context)
-    return described
-      .filter(({ name }) => !names.has(name))
-      .map((description) => toFunctionTool(parts, functions, description))
-  }
+  const toTool = (described: FunctionDescription) => toFunctionTool(parts, functions, described)
   return {
-    list: async (context) => [
-      ...fixed.filter(({ scope }) => has(context, scope)),
-      ...(await functionTools(context)),
-    ],
+    list: async (context) => {
+      const allowed = fixed.filter(({ scope }) => has(context, scope))
+      if (!has(context, FUNCTION_SCOPE)) return allowed
+      const described = await functions.list(context)
+      return [...allowed, ...described.filter(({ name }) => !names.has(name)).map(toTool)]
+    },
     find: async (context, name) => {
       const tool = fixed.find((candidate) => candidate.name === name)
       if (tool !== undefined) return has(context, tool.scope) ? tool : undefined
-      return (await functionTools(context)).find((candidate) => candidate.name === name)
+      if (!has(context, FUNCTION_SCOPE)) return undefined
+      const described = await functions.describe(context, name).catch(ifNotThere)
+      return described && toTool(described)
     },
   }
+}
+
+/** A function that is not the caller's to run does not exist as a tool. */
+function ifNotThere(error: unknown): undefined {
+  const code = error instanceof GatewayError ? error.failure.code : undefined
+  if (code !== 'not_found' && code !== 'function_denied') throw error
 }

@@ -30,7 +30,6 @@ const CREATE = {
       description: "The block's inputs by name. For a file, the URL that upload_file gave.",
     }),
   ),
-  idempotencyKey: IdempotencyKey,
 }
 
 export const CreateInput = Type.Object(CREATE, { additionalProperties: false })
@@ -134,7 +133,7 @@ export const UploadOutput = Type.Object(
     url: Type.String({ description: 'To be used as an input; lives one day.' }),
     size: Type.Number(),
     mimeType: Type.String(),
-    expiresAt: Type.String(),
+    expiresAt: Type.Union([Type.String(), Type.Null()]),
   },
   Upstream,
 )

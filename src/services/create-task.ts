@@ -1,21 +1,40 @@
 import type { TaskApi } from '../cloud/task-api.ts'
 import type { CreateRequest } from '../domain/create-request.ts'
+import type { EndedTask } from '../domain/task.ts'
+import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
+import type { Breaker } from './breaker.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
+import type { Idempotency, KeyUse, MadeTask } from './idempotency.ts'
 import type { FindPlainProblems } from './input-validation.ts'
 import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import { requireFunction, requirePackage } from './rules.ts'
 
-/** A task that this gateway created. `answer` is upstream's own. */
-export type CreatedTask = { taskID: string; createdAtMs: number; answer: Buffer }
+/**
+ * A task that this gateway created. `answer` is upstream's own. `isReplayed`: not by this request but by an
+ * earlier one with the same key. `end`: how it ended, when its key knows that.
+ */
+export type CreatedTask = {
+  taskID: string
+  createdAtMs: number
+  answer: Buffer
+  isReplayed: boolean
+  end: EndedTask | undefined
+  keepEnd(end: EndedTask): void
+}
 
 /**
  * Creates a task, once, for a caller that may: the one way to a create, whichever door the request came in
- * by. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`, `rate_limited`), or with what upstream said.
+ * by. With a key, once for all requests that carry it. Throws `GatewayError`: before anything was sent
+ * (`draining`, `package_denied`, `rate_limited`, `upstream_unavailable`), or with what upstream said.
  */
-export type CreateTask = (context: RequestContext, request: CreateRequest) => Promise<CreatedTask>
+export type CreateTask = (
+  context: RequestContext,
+  request: CreateRequest,
+  keyUse?: KeyUse,
+) => Promise<CreatedTask>
 
 /** Told of what went wrong beside the answer. */
 export type ServiceLog = { warn(details: object, message: string): void }
@@ -25,6 +44,8 @@ export type CreateTaskParts = {
   owners: Owners
   drain: Drain
   limits: Limits
+  idempotency: Idempotency
+  breaker: Breaker
   now: () => number
   log: ServiceLog
   /** Left out, the inputs of plain creates are not looked at. */
@@ -32,22 +53,53 @@ export type CreateTaskParts = {
 }
 
 export function createCreateTask(parts: CreateTaskParts): CreateTask {
-  const { api, owners, drain, limits, now, log } = parts
-  return async (context, request) => {
+  const { owners, drain, limits, idempotency, breaker, log } = parts
+  return async (context, request, keyUse) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
     authorise(context, request)
-    await refuseWrongInputs(parts, context, request)
-    limits.takeCreate(context.caller)
-    // The caller leaving must not cut a create in half: it goes on to its end, and its task with it.
-    const { caller, trace } = context
-    const { taskID, answer } = await api.create({ credential: caller.credential, trace }, request.body)
-    trace.taskID = taskID
-    const createdAtMs = now()
+    const make = {
+      // What follows is for the request that makes the task; a repeat of it is not held to it again.
+      admit: async () => {
+        await refuseWrongInputs(parts, context, request)
+        breaker.check()
+        limits.takeCreate(context.caller)
+      },
+      send: () => sendCreate(parts, context, request),
+    }
+    if (keyUse !== undefined) {
+      const task = await idempotency.run(context, keyUse, request, make)
+      context.trace.taskID = task.taskID
+      return task
+    }
+    await make.admit()
+    const made = await make.send()
     // The task runs and is paid for: a store that fails now must not hide it from this answer.
     await owners
-      .record(context, taskID)
-      .catch((error) => log.warn({ err: error, taskID }, 'owner not recorded'))
-    return { taskID, createdAtMs, answer: answer.bytes }
+      .record(context, made.taskID)
+      .catch((error) => log.warn({ err: error, taskID: made.taskID }, 'owner not recorded'))
+    return { ...made, isReplayed: false, end: undefined, keepEnd: () => {} }
+  }
+}
+
+/** Sends the create. The caller leaving must not cut it in half: it goes on to its end, and its task with it. */
+async function sendCreate(
+  { api, breaker, now }: CreateTaskParts,
+  { caller, trace }: RequestContext,
+  request: CreateRequest,
+): Promise<MadeTask> {
+  // A trace of its own shows whether this very call was answered.
+  const ownTrace: Trace = {}
+  const isDown = () => ownTrace.upstreamStatus === undefined || ownTrace.upstreamStatus >= 500
+  try {
+    const { taskID, answer } = await breaker.run(
+      () => api.create({ credential: caller.credential, trace: ownTrace }, request.body),
+      isDown,
+    )
+    trace.taskID = taskID
+    return { taskID, createdAtMs: now(), answer: answer.bytes }
+  } finally {
+    const upstreamMs = (trace.upstreamMs ?? 0) + (ownTrace.upstreamMs ?? 0)
+    Object.assign(trace, ownTrace, { upstreamMs })
   }
 }
 

@@ -45,9 +45,10 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
   const lookUp = async (key: string, caller: Caller, wanted: PackageVersion) => {
     const askedAtMs = now()
     const { credential } = caller
+    // Whoever asks may hand over more than these two, secrets among it.
+    const { packageName, packageVersion } = wanted
     try {
-      const { packageName, packageVersion: version } = wanted
-      const query = { packageName, version, lang: undefined, deadlineMs: LOOK_UP_DEADLINE_MS }
+      const query = { packageName, version: packageVersion, lang: undefined, deadlineMs: LOOK_UP_DEADLINE_MS }
       const answer = await registry.packageInfo({ credential }, query)
       const found = toAnswered(wanted, answer.value)
       const entry = {
@@ -61,7 +62,8 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
       cache.put(keyOf(credential.id, found), entry)
       return found
     } catch (error) {
-      onFailure?.(wanted, error instanceof GatewayError ? error.failure.code : 'internal')
+      const code = error instanceof GatewayError ? error.failure.code : 'internal'
+      onFailure?.({ packageName, packageVersion }, code)
       const known = cache.get(key)
       const found = known !== undefined && now() - known.askedAtMs < STALE_TAG_MS ? known.found : undefined
       const entry = { askedAtMs: 0, bytes: 0, ...known, found, failedAtMs: now() }

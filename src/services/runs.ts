@@ -9,8 +9,18 @@ import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import type { Watcher } from './watcher.ts'
 
-/** A task to wait for. `isNew`: created just now, so there is no need to ask at once. */
-export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean }
+/**
+ * A task to wait for. `isNew`: created just now, so there is no need to ask at once. `isOwn`: known to be the
+ * caller's. `end`: how it ended, if that is known already; `keepEnd` is told once it is.
+ */
+export type AwaitedTask = {
+  taskID: string
+  createdAtMs: number
+  isNew: boolean
+  isOwn?: boolean
+  end?: EndedTask | undefined
+  keepEnd?: (end: EndedTask) => void
+}
 
 /** How a wait ends; its time being over is one of its ends. `ageMs` is how long the task has run, as far as we know. */
 export type RunEnd =
@@ -58,9 +68,13 @@ export function createRuns(parts: RunsParts): Runs {
       return toRunEnd(taskID, state, 0)
     },
     wait: async (context, awaited, options) => {
-      // Whoever has just created a task is its owner, recorded or not.
-      if (!awaited.isNew) await owners.require(context, awaited.taskID)
-      return waitForEnd(parts, context, awaited, options)
+      const { taskID, isOwn, end, keepEnd } = awaited
+      // Whoever created a task is its owner, recorded or not.
+      if (!isOwn) await owners.require(context, taskID)
+      if (end !== undefined) return { kind: 'ended', taskID, task: end }
+      const outcome = await waitForEnd(parts, context, awaited, options)
+      if (outcome.kind === 'ended') keepEnd?.(outcome.task)
+      return outcome
     },
   }
 }

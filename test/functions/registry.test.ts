@@ -124,3 +124,18 @@ test('values of the configuration that do not fit are said once, and are no faul
     { path: '/other', message: 'is not known' },
   ])
 })
+
+test('nothing fixed is in a log line, however much is logged', async () => {
+  await gateway.close()
+  gateway = await startWithFunctions({
+    env: { LOG_LEVEL: 'trace' },
+    files: {
+      'gateway.yaml': `functions:\n  - {name: quiet, package: "@emulator/basics", version: "1.1.0", block: typed, fixed: {text: 5, anything: canary-value}}\n`,
+    },
+  })
+  gateway.emulator.misbehave('package-info', { kind: 'status', status: 500 })
+  expect((await run(gateway, 'quiet', { anything: 1 })).status).toBe(400)
+  expect((await run(gateway, 'quiet', {})).status).toBe(200)
+  expect(gateway.logs.some(({ code }) => code === 'upstream_error')).toBe(true)
+  expect(JSON.stringify(gateway.logs)).not.toContain('canary-value')
+})

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { TestGateway } from '../support/gateway.ts'
+import { loadConfig } from '../../src/config/load-config.ts'
+import { environmentFor, type TestGateway } from '../support/gateway.ts'
 import { runOf, send } from '../support/http.ts'
 import { LIMITED_TOKEN, lastCreate, READER_TOKEN, run, startWithFunctions } from './setup.ts'
 
@@ -164,4 +165,18 @@ test('a body that is no JSON object is refused', async () => {
 test('a method that the route does not take is 405', async () => {
   const answer = await send(`${gateway.url}/run/typed`)
   expect([answer.status, answer.headers.allow]).toEqual([405, 'POST'])
+})
+
+test('a configuration read anew holds from the next request on', async () => {
+  const own = await startWithFunctions()
+  try {
+    expect((await run(own, 'added', {})).status).toBe(404)
+    const settings = { ...environmentFor(own.emulator), GATEWAY_CONFIG: 'gateway.yaml' }
+    const added = 'functions: [{name: added, package: "@emulator/basics", version: "1.1.0", block: echo}]'
+    own.gateway.reload(loadConfig(settings, () => added))
+    expect((await run(own, 'added', {})).status).toBe(200)
+    expect((await run(own, 'typed', { text: 'x' })).status).toBe(404)
+  } finally {
+    await own.close()
+  }
 })

@@ -266,3 +266,30 @@ const ENVELOPE = {
   'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1.0.0' },
   'io.modelcontextprotocol/clientCapabilities': {},
 }
+
+test('who needs no token is served, but not by a page whose name was made to point here', async () => {
+  const open = await startTestGateway({
+    emulator: gateway.emulator,
+    env: { HOST: '0.0.0.0', GATEWAY_AUTH: 'none', GATEWAY_TOKENS: undefined, ALLOWED_ORIGINS: ORIGIN },
+  })
+  const body = JSON.stringify(LIST)
+  const ask = (...headers: string[]) =>
+    sendRaw(
+      open.url,
+      `POST /mcp HTTP/1.1\r\n${headers.join('\r\n')}\r\naccept: ${BOTH}\r\nconnection: close\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+  expect(await ask('host: gateway.example')).toMatch(/^HTTP\/1\.1 200 /)
+  expect(await ask('host: gateway.example', `origin: ${ORIGIN}`)).toMatch(/^HTTP\/1\.1 200 /)
+  const rebound = ['host: evil.example', 'origin: http://evil.example', 'sec-fetch-site: same-origin']
+  expect(await ask(...rebound)).toMatch(/^HTTP\/1\.1 403 [\s\S]*origin_denied/)
+  await open.close()
+})
+
+test('the description of the API knows the route', async () => {
+  const { json } = await send(`${gateway.url}/openapi.json`)
+  const { post: described } = json.paths['/mcp']
+  expect(described.tags).toEqual(['mcp'])
+  expect(Object.keys(described.responses)).toEqual(expect.arrayContaining(['200', '202', '406', '413']))
+  expect(described.responses[200].content).toHaveProperty(['text/event-stream'])
+})

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { FunctionDescription } from '../../domain/function-description.ts'
 import { isFunctionName } from '../../domain/names.ts'
@@ -9,14 +9,15 @@ import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { isForm } from '../form.ts'
 import { receiveFunctionForm } from '../function-form.ts'
+import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
 import {
   json,
   jsonOrFormBody,
   NoQuery,
   PENDING_HEADERS,
-  PreferHeader,
   problems,
+  RunHeaders,
   RunPending,
   RunSuccess,
   TASK_HEADERS,
@@ -67,7 +68,7 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
       tags: ['runs'],
       params: FunctionParams,
       querystring: WaitQuery,
-      headers: PreferHeader,
+      headers: RunHeaders,
       body: jsonOrFormBody(UpstreamObject),
       response: {
         200: json('The run succeeded; or, with Accept: text/event-stream, its events.', RunSuccess, {
@@ -87,15 +88,20 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
       const { waitMs = waits.defaultMs } = functions.require(toContext(request, reply), name)
       const waiting = { runs: parts.runs, waits: { ...waits, defaultMs: waitMs } }
       return answerRun(waiting, request, reply, async (context, events) => {
-        const inputs = isForm(request)
+        const { inputs, fingerprint } = isForm(request)
           ? await receiveFunctionForm(parts, name, context, events, request, reply)
-          : await readJsonObject(request, reply, parts.maxBodyBytes)
+          : await readInputs(request, reply, parts.maxBodyBytes)
         const create = await functions.prepare(context, name, inputs)
         reply.header('x-package-version', create.packageVersion)
-        return create
+        return { create, fingerprint }
       })
     },
   })
+}
+
+async function readInputs(request: FastifyRequest, reply: FastifyReply, limitBytes: number) {
+  const inputs = await readJsonObject(request, reply, limitBytes)
+  return { inputs, fingerprint: fingerprintOf(request, inputs.bytes) }
 }
 
 /** `GET /functions`: those the caller may run. */

@@ -68,7 +68,7 @@ export function postMcp(parts: McpRouteParts): Route {
     },
     handler: async (request, reply) => {
       refuseUser(request)
-      refuseStranger(request, parts)
+      refuseRebinding(request, parts)
       const context = toContext(request, reply)
       const body = await readJsonBytes(request, reply, parts.maxBodyBytes)
       return sendResponse(reply, await parts.mcp.answer({ context, headers: protocolHeaders(request), body }))
@@ -82,21 +82,17 @@ function refuseUser({ caller }: FastifyRequest): void {
 }
 
 /**
- * Against pages that reach a local gateway by DNS rebinding: on a loopback address only local names are
- * answered; and an Origin must be on the list, or be the gateway's own as far as that can be known: by a
- * local name, or by a token, which a strange page does not have.
+ * Against pages that reach a local gateway by DNS rebinding, which are of its own origin then: on a loopback
+ * address only local names are answered; and who needs no token needs a local name, or a listed Origin.
+ * Whether an Origin may act as its caller was asked before.
  */
-function refuseStranger(request: FastifyRequest, { allowedOrigins, host: address }: McpRouteParts): void {
-  const host = headerOf(request, 'host') ?? ''
-  const isLocalHost = LOOPBACK_HOST.test(host)
-  if (LOOPBACK_ADDRESS.test(address) && !isLocalHost)
+function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteParts): void {
+  const isLocalName = LOOPBACK_HOST.test(headerOf(request, 'host') ?? '')
+  if (LOOPBACK_ADDRESS.test(address) && !isLocalName)
     throw originDenied('This Host is not one of the gateway.')
   const origin = headerOf(request, 'origin')
-  if (origin === undefined || allowedOrigins.includes(origin)) return
-  if (request.caller?.rules.origins.includes(origin)) return
-  const isOwn = origin === `${request.protocol}://${host}`
-  if (isOwn && (isLocalHost || request.caller?.kind === 'app')) return
-  throw originDenied('This Origin is not allowed.')
+  if (origin === undefined || request.caller?.kind !== 'anyone') return
+  if (!isLocalName && !allowedOrigins.includes(origin)) throw originDenied('This Origin is not allowed.')
 }
 
 function originDenied(detail: string): GatewayError {
