@@ -60,7 +60,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   const routes = collectRoutes(app)
   const metricsServer = metrics && measureApp(app, metrics, graph)
   allowBrowsers(app, (origin) => isKnownOrigin(config, graph, origin))
-  const entry = { ...graph, countWrongToken: limitWrongTokens(app) }
+  const entry = { ...graph, countWrongToken: limitWrongTokens(app), allowedOrigins: config.allowedOrigins }
   const identifyReader = createIdentifyReader(entry)
   describeApi(app, parts.version)
   closeWhileDraining(app, drain)
@@ -80,7 +80,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
 
   // Everything below needs a caller, and of the caller the scope that the route names.
   app.register(async (surface) => {
-    surface.addHook('onRequest', authenticate({ ...entry, allowedOrigins: config.allowedOrigins }))
+    surface.addHook('onRequest', authenticate(entry))
     surface.addHook('onSend', tellLimits(limits))
 
     surface.route(postRun(runParts))

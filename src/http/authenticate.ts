@@ -20,15 +20,12 @@ export type AuthenticateParts = {
  * the body is read. Throws 400, 401, 403 or 429.
  */
 export function authenticate(parts: AuthenticateParts) {
-  const allowedOrigins = new Set(parts.allowedOrigins)
   return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
     refuseRepeatedHeaders(request)
     const { scope } = request.routeOptions.config
     if (scope === 'public') return
     const caller = await identifyCaller(parts, request)
     request.caller = caller
-    // What somebody else's page sends must not use up what the caller has.
-    requireOrigin(request, caller, allowedOrigins)
     parts.limits.takeRequest(caller)
     // A route that names no scope is closed to everyone, whoever forgot it.
     if (scope === undefined) throw new GatewayError({ code: 'not_found', what: 'route' })
@@ -36,9 +33,18 @@ export function authenticate(parts: AuthenticateParts) {
   }
 }
 
-/** Who sent a request; a wrong token is counted. Throws 401, or 429 once there were too many. */
-export async function identifyCaller(
-  { identify, countWrongToken }: Pick<AuthenticateParts, 'identify' | 'countWrongToken'>,
+/**
+ * Who sent a request, by itself or through a page that may. A wrong token is counted. Throws 401, 403, or 429
+ * once there were too many. What somebody else's page sends uses up nothing of the caller's.
+ */
+export async function identifyCaller(parts: AuthenticateParts, request: FastifyRequest): Promise<Caller> {
+  const caller = await callerOf(parts, request)
+  requireOrigin(request, caller, parts.allowedOrigins)
+  return caller
+}
+
+async function callerOf(
+  { identify, countWrongToken }: AuthenticateParts,
   request: FastifyRequest,
 ): Promise<Caller> {
   const authorization = headerOf(request, 'authorization')

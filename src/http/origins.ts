@@ -13,12 +13,12 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 export function requireOrigin(
   request: FastifyRequest,
   caller: Caller,
-  allowedOrigins: ReadonlySet<string>,
+  allowedOrigins: readonly string[],
 ): void {
   const origin = headerOf(request, 'origin')
   if (origin === undefined) {
     if (caller.kind !== 'user' || SAFE_METHODS.has(request.method)) return
-  } else if (allowedOrigins.has(origin) || caller.rules.origins.includes(origin)) return
+  } else if (allowedOrigins.includes(origin) || caller.rules.origins.includes(origin)) return
   if (headerOf(request, 'sec-fetch-site') === 'same-origin') return
   if (caller.kind === 'app' && origin === ownOrigin(request)) return
   const detail =

@@ -36,6 +36,8 @@ export type Runs = {
    * what gives it back. Throws `too_many_runs` or `overloaded`.
    */
   enter(context: RequestContext): () => void
+  /** Throws `rate_limited` when the caller has no create left; before what would be in vain without one. */
+  requireCreate(context: RequestContext): void
   create: CreateTask
   /** Where a task stands right now, from one request. */
   look(context: RequestContext, taskID: string): Promise<RunEnd>
@@ -61,6 +63,7 @@ export function createRuns(parts: RunsParts): Runs {
   const { api, createTask, owners } = parts
   return {
     enter: ({ caller }) => enter(parts, caller),
+    requireCreate: ({ caller }) => parts.limits.requireCreate(caller),
     create: createTask,
     look: async (context, taskID) => {
       await owners.require(context, taskID)

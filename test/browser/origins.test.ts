@@ -170,6 +170,7 @@ const FORMS: [path: string, enctype: string][] = [
   ['/run', 'text/plain'],
   ['/tasks', 'multipart/form-data'],
   ['/v3/users/me/tasks', 'text/plain'],
+  ['/files', 'multipart/form-data'],
   ['/queue/pause', 'text/plain'],
   ['/v3/user/pause', 'application/x-www-form-urlencoded'],
 ]

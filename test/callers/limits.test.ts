@@ -86,6 +86,33 @@ describe('creates a minute', () => {
     },
   )
 
+  test('without one left a form is refused before its files go upstream', async () => {
+    for (let at = 0; at < 2; at++) expect((await run(SLOW)).status).toBe(200)
+    const part =
+      '--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\ntext\r\n--b--\r\n'
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' }
+    for (const prefer of ['wait=1', 'respond-async']) {
+      const form = { token: SLOW, body: part, headers: { ...headers, prefer } }
+      expectRefused(await send(`${gateway.url}/run`, form), 'rate_limited')
+    }
+    expect(gateway.emulator.counts()['upload-init']).toBe(0)
+  })
+
+  test('a repeat of a create is none, and is answered when none is left', async () => {
+    const repeat = () =>
+      send(`${gateway.url}/tasks`, {
+        token: SLOW,
+        body: runOf('echo'),
+        headers: { 'idempotency-key': 'one' },
+      })
+    const first = await repeat()
+    expect((await run(SLOW)).status).toBe(200)
+    expectRefused(await run(SLOW), 'rate_limited')
+    const again = await repeat()
+    expect([again.status, again.json.taskID]).toEqual([202, first.json.taskID])
+    expect(gateway.emulator.counts().create).toBe(2)
+  })
+
   test('what is refused for another reason is no create', async () => {
     for (let at = 0; at < 5; at++) {
       const answer = await send(`${gateway.url}/run`, { token: SLOW, body: { packageName: 1 } })

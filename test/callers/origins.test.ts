@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { startTestGateway, type TestGateway, TOKEN } from '../support/gateway.ts'
 import { type Answer, runOf, type SendOptions, send, sendRaw } from '../support/http.ts'
 
 const GLOBAL = 'https://everyone.example'
@@ -13,6 +13,8 @@ callers:
   - { id: web, tokens: ["${WEB}"], packages: ["*"], origins: ["${OWN}"] }
   - { id: plain, tokens: ["${PLAIN}"], packages: ["*"] }
   - { id: tiny, tokens: ["${TINY}"], origins: ["${OWN}"], limits: { requestsPerMinute: 1 } }
+functions:
+  - { name: echo, package: "@emulator/basics", version: "1.1.0", block: echo }
 `
 const EXPOSED =
   'Location, Retry-After, Preference-Applied, X-Request-ID, X-Task-ID, Idempotency-Replayed, RateLimit, RateLimit-Policy'
@@ -180,6 +182,27 @@ describe('whose page it is', () => {
   })
 })
 
+describe('behind a proxy', () => {
+  const page = 'https://front.example'
+  const forwarded = { 'x-forwarded-host': 'front.example', 'x-forwarded-proto': 'https', origin: page }
+  const create = (url: string, token: string | null, headers = {}) =>
+    send(`${url}/tasks`, { token, body: runOf('echo'), headers: { ...forwarded, ...headers } })
+
+  test('its word on host and protocol counts only when it is trusted', async () => {
+    expect((await create(gateway.url, WEB)).status).toBe(403)
+    const env = { TRUST_PROXY: '127.0.0.1', COOKIE_MODE: 'on' }
+    const trusting = await startTestGateway({ env, files: {} })
+    try {
+      expect((await create(trusting.url, TOKEN)).status).toBe(202)
+      expect((await create(trusting.url, TOKEN, { 'x-forwarded-host': 'other.example' })).status).toBe(403)
+      const cookie = { cookie: 'oomol-token=emulator-cookie' }
+      expect((await create(trusting.url, null, cookie)).status).toBe(403)
+    } finally {
+      await trusting.close()
+    }
+  })
+})
+
 describe('with a cookie', () => {
   const cookie = { cookie: 'oomol-token=emulator-cookie' }
   const post = (headers: Record<string, string>) =>
@@ -220,6 +243,17 @@ describe('with a cookie', () => {
     }
     const head = await send(`${gateway.url}/tasks`, { method: 'HEAD', token: null, headers: cookie })
     expect(head.status).toBe(200)
+  })
+
+  test("the description shows a user's functions to no page that may not speak for the user", async () => {
+    const read = (headers: object) =>
+      send(`${gateway.url}/openapi.json`, { token: null, headers: { ...cookie, ...headers } })
+    expect((await read({})).json.paths).toHaveProperty('/run/echo')
+    for (const origin of [OWN, FOREIGN, 'null']) {
+      const answer = await read({ origin })
+      expect(answer.status).toBe(200)
+      expect(answer.json.paths).not.toHaveProperty('/run/echo')
+    }
   })
 
   test('two Origin headers are 400', async () => {

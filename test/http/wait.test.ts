@@ -169,12 +169,12 @@ describe.each(['', '/v3/users/me'])('queries of %s/tasks', (base) => {
     expect((await send(gateway.url + base + path.replace('TASK', taskID))).status).toBe(200)
   })
 
-  test('a list query goes upstream as it came', async () => {
+  test('a list query goes upstream as it came, but for the size of its pages', async () => {
     await send(
       `${gateway.url}${base}/tasks?size=7&packageID=%40a%2Fb%26c%3D%23&status=x%20y`.replace('%20', ''),
     )
     const [sent] = gateway.emulator.requests('list')
     const query = new URLSearchParams(sent?.path.split('?')[1])
-    expect(Object.fromEntries(query)).toEqual({ size: '7', packageID: '@a/b&c=#', status: 'xy' })
+    expect(Object.fromEntries(query)).toEqual({ size: '100', packageID: '@a/b&c=#', status: 'xy' })
   })
 })
