@@ -1,8 +1,10 @@
 import { benchRuns } from './runs.ts'
+import { benchUploads } from './uploads.ts'
 
 /** What can be measured; each prints ratios and cleans up after itself. */
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   runs: benchRuns,
+  uploads: benchUploads,
 }
 
 const [name = '', ...args] = process.argv.slice(2)

@@ -17,6 +17,7 @@ export type Failure =
   | { code: 'method_not_allowed'; allow: readonly string[] }
   | { code: 'request_timeout'; detail: string }
   | { code: 'too_large'; what: string; limitBytes: number }
+  | { code: 'too_large'; detail: string }
   | { code: 'unsupported_media_type'; expected: string }
   | { code: 'task_failed'; detail: string }
   | { code: 'idempotency_key_reused' }

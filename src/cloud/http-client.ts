@@ -18,7 +18,8 @@ export type HttpCall = {
   path: string
   method: HttpMethod
   headers: readonly string[]
-  body?: Buffer | null
+  /** Several chunks are written one after the other; their `content-length` is among the headers. */
+  body?: Buffer | readonly Buffer[] | null
   /** Whole milliseconds from now to the last byte of the answer. */
   deadlineMs: number
   maxAnswerBytes: number
@@ -57,7 +58,7 @@ export class TransportError extends Error {
 export type HttpClient = {
   /** Makes the call once. Rejects with `TransportError` and nothing else; statuses are not judged. */
   call(call: HttpCall): Promise<HttpAnswer>
-  /** Ends every connection at once; calls under way reject with `aborted`. */
+  /** Ends every connection at once; calls under way and all later ones reject. */
   close(): Promise<void>
 }
 
@@ -65,6 +66,7 @@ export type HttpClient = {
 export function createHttpClient(options: { allowInsecure: boolean }): HttpClient {
   const connect = createConnector({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const pools = new Map<string, Pool>()
+  let isClosed = false
 
   const poolOf = (origin: string): Pool => {
     let pool = pools.get(origin)
@@ -83,9 +85,12 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
   }
 
   return {
-    call: (call) =>
-      new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin))),
+    call: (call) => {
+      if (isClosed) return Promise.reject(new TransportError('aborted', false))
+      return new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin)))
+    },
     close: async () => {
+      isClosed = true
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
       pools.clear()
     },
@@ -125,7 +130,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     const { path, method, headers, body = null } = this.#call
     try {
-      pool.dispatch({ path, method, headers: [...headers], body }, this)
+      // undici takes any iterable; its types name streams only.
+      pool.dispatch({ path, method, headers: [...headers], body: body as Buffer | null }, this)
     } catch (error) {
       this.#fail('malformed', error)
     }
@@ -189,5 +195,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 function kindOf(error: Error & { code?: string }, sent: boolean): TransportKind {
   if (error.code?.startsWith('HPE_')) return 'malformed'
   if (error.code === 'UND_ERR_CONNECT_TIMEOUT') return 'timeout'
+  // The client was closed: nobody is to try again.
+  if (error.code === 'UND_ERR_DESTROYED' || error.code === 'UND_ERR_CLOSED') return 'aborted'
   return sent ? 'reset' : 'unreachable'
 }

@@ -4,6 +4,7 @@ import type { RequestContext } from '../services/caller.ts'
 import type { CreatedTask } from '../services/create-task.ts'
 import type { AwaitedTask, Runs } from '../services/runs.ts'
 import { toContext } from './caller.ts'
+import { isForm } from './form.ts'
 import { idempotencyKeyOf } from './idempotency-key.ts'
 import { sendRunAnswer, toRunAnswer } from './run-answer.ts'
 import { createRunEvents, type RunEvents } from './run-events.ts'
@@ -32,6 +33,8 @@ export async function answerRun(
 ): Promise<FastifyReply> {
   const form = answerFormOf(request, waits)
   const context = toContext(request, reply)
+  // The files of a form go upstream before the create that could still be refused.
+  if (isForm(request)) runs.requireCreate(context)
   if (form.kind === 'async') {
     const created = await createOnce(runs, context, request, reply, prepare)
     applyPreference(reply, form)
@@ -69,7 +72,7 @@ export async function answerWaiting(
   reply: FastifyReply,
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {
-  const leave = runs.enter()
+  const leave = runs.enter(context)
   const events = form.kind === 'events' ? createRunEvents(request, reply, form.keepAliveMs) : undefined
   try {
     applyPreference(reply, form)

@@ -86,6 +86,22 @@ export function jsonBody(schema: TSchema): { content: Record<string, { schema: T
   return { content: { 'application/json': { schema } } }
 }
 
+/** Marks a route whose body may be left out, in its schema: nothing of it reaches the description. */
+export const OPTIONAL_BODY = 'x-optional-body'
+
+/** The same, or a form: text fields named as the members are, and a file for each input that takes one. */
+export function jsonOrFormBody(schema: TSchema): { content: Record<string, { schema: TSchema }> } {
+  const form = Type.Object(
+    {},
+    {
+      additionalProperties: Type.String({ format: 'binary' }),
+      description:
+        'Text fields as the JSON body has members (inputValues as JSON), and file fields named after inputs.',
+    },
+  )
+  return { content: { 'application/json': { schema }, 'multipart/form-data': { schema: form } } }
+}
+
 export const TaskParams = Type.Object({ taskID: Type.String({ description: 'As the create gave it.' }) })
 
 export const WaitQuery = Type.Object(

@@ -42,7 +42,7 @@ export type MadeTask = { taskID: string; createdAtMs: number; answer: Buffer }
 /** How a task is made, once it is certain that this request has to make it. */
 export type MakeTask = {
   /** Throws when the create would be refused; called before anything is written down. */
-  admit(): void
+  admit(): Promise<void>
   send(): Promise<MadeTask>
 }
 
@@ -229,7 +229,7 @@ class KeyedCreate {
   async #create(standing: string | undefined): Promise<KeyedTask | undefined> {
     const { lease, now } = this.#tools
     const { use, request, make } = this.#job
-    make.admit()
+    await make.admit()
     const leave = await lease.hold()
     try {
       const intent: RecordOf<'creating'> = {

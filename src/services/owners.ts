@@ -4,6 +4,8 @@ import type { Caller, RequestContext } from './caller.ts'
 
 /** How long a task's owner is kept. */
 const OWNER_DAYS = 30
+/** An upload lives a day, and so does its file. */
+const UPLOAD_OWNER_DAYS = 2
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /**
@@ -15,8 +17,13 @@ export type Owners = {
   record(context: RequestContext, taskID: string): Promise<void>
   /** Throws `not_found` unless the caller may see the task. */
   require(context: RequestContext, taskID: string): Promise<void>
+  /** Whether every task there is behind its credential is the caller's to see. */
+  seesAll(context: RequestContext): boolean
   /** Which of the tasks the caller may see, in their order. */
   visible(context: RequestContext, taskIDs: readonly string[]): Promise<boolean[]>
+  /** The same for an upload that the caller finishes itself. */
+  recordUpload(context: RequestContext, uploadID: string): Promise<void>
+  requireUpload(context: RequestContext, uploadID: string): Promise<void>
 }
 
 export function createOwners(store: Store, now: () => number): Owners {
@@ -33,8 +40,22 @@ export function createOwners(store: Store, now: () => number): Owners {
       const [isVisible] = await visible(context, [taskID])
       if (!isVisible) throw new GatewayError({ code: 'not_found', what: 'task' })
     },
+    seesAll: ({ caller }) => seesAll(caller),
     visible,
+    recordUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user') return
+      await store.put('owners', uploadKey(uploadID), caller.id, now() + UPLOAD_OWNER_DAYS * DAY_MS)
+    },
+    requireUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user' || (await store.get('owners', uploadKey(uploadID))) === caller.id) return
+      throw new GatewayError({ code: 'not_found', what: 'upload' })
+    },
   }
+}
+
+/** No task's id has a colon. */
+function uploadKey(uploadID: string): string {
+  return `upload:${uploadID}`
 }
 
 function seesAll(caller: Caller): boolean {

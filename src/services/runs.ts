@@ -2,9 +2,10 @@ import type { TaskApi } from '../cloud/task-api.ts'
 import { type EndedTask, NEW_TASK, type TaskState } from '../domain/task.ts'
 import { type Failure, GatewayError } from '../errors.ts'
 import type { Admission } from './admission.ts'
-import { type RequestContext, toCallContext } from './caller.ts'
+import { type Caller, type RequestContext, toCallContext } from './caller.ts'
 import type { CreateTask } from './create-task.ts'
 import type { Drain } from './drain.ts'
+import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import type { Watcher } from './watcher.ts'
 
@@ -30,8 +31,13 @@ export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void
 
 /** The use cases around a run: creating it, and waiting for its end. */
 export type Runs = {
-  /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`. */
-  enter(): () => void
+  /**
+   * Takes a place among those who wait, the caller's own and the process's; called before the create. Returns
+   * what gives it back. Throws `too_many_runs` or `overloaded`.
+   */
+  enter(context: RequestContext): () => void
+  /** Throws `rate_limited` when the caller has no create left; before what would be in vain without one. */
+  requireCreate(context: RequestContext): void
   create: CreateTask
   /** Where a task stands right now, from one request. */
   look(context: RequestContext, taskID: string): Promise<RunEnd>
@@ -49,13 +55,15 @@ export type RunsParts = {
   watcher: Watcher
   admission: Admission
   drain: Drain
+  limits: Limits
   now: () => number
 }
 
 export function createRuns(parts: RunsParts): Runs {
-  const { api, createTask, owners, admission } = parts
+  const { api, createTask, owners } = parts
   return {
-    enter: () => admission.enter(),
+    enter: ({ caller }) => enter(parts, caller),
+    requireCreate: ({ caller }) => parts.limits.requireCreate(caller),
     create: createTask,
     look: async (context, taskID) => {
       await owners.require(context, taskID)
@@ -71,6 +79,21 @@ export function createRuns(parts: RunsParts): Runs {
       if (outcome.kind === 'ended') keepEnd?.(outcome.task)
       return outcome
     },
+  }
+}
+
+/** A place is taken whole or not at all. */
+function enter({ limits, admission }: Pick<RunsParts, 'limits' | 'admission'>, caller: Caller): () => void {
+  const leaveOwn = limits.enterRun(caller)
+  try {
+    const leave = admission.enter()
+    return () => {
+      leave()
+      leaveOwn()
+    }
+  } catch (error) {
+    leaveOwn()
+    throw error
   }
 }
 

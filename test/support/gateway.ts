@@ -31,6 +31,8 @@ export type TestGatewayOptions = {
   /** Files the configuration may name, by path. */
   files?: Record<string, string>
   deadlines?: Partial<Deadlines>
+  uploadMemoryBytes?: number
+  spoolDirectory?: string
   idempotencyTimes?: Partial<IdempotencyTimes>
 }
 
@@ -71,6 +73,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     now: Date.now,
     random: Math.random,
     deadlines: options.deadlines ?? {},
+    ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),
+    ...(options.spoolDirectory === undefined ? {} : { spoolDirectory: options.spoolDirectory }),
     idempotencyTimes: options.idempotencyTimes ?? {},
   })
   await gateway.app.listen({ host: config.host, port: config.port })

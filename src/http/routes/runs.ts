@@ -3,12 +3,15 @@ import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
+import { isForm } from '../form.ts'
 import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
+import { type RunFormParts, receiveRunForm } from '../run-form.ts'
 import type { WaitLimits } from '../run-wait.ts'
 import {
   json,
   jsonBody,
+  jsonOrFormBody,
   KeyHeader,
   NoQuery,
   PENDING_HEADERS,
@@ -21,7 +24,7 @@ import {
   WaitQuery,
 } from '../schemas.ts'
 
-export type RunRouteParts = { runs: Runs; waits: WaitLimits; maxBodyBytes: number }
+export type RunRouteParts = RunFormParts & { runs: Runs; waits: WaitLimits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
 export function postRun(parts: RunRouteParts): Route {
@@ -34,7 +37,7 @@ export function postRun(parts: RunRouteParts): Route {
       tags: ['runs'],
       querystring: WaitQuery,
       headers: RunHeaders,
-      body: jsonBody(RunBody),
+      body: jsonOrFormBody(RunBody),
       response: {
         200: json(
           'The run succeeded; or, with Accept: text/event-stream, its events.',
@@ -46,7 +49,8 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async () => {
+      answerRun(parts, request, reply, async (context, events) => {
+        if (isForm(request)) return receiveRunForm(parts, context, events, request, reply)
         const body = await readJsonObject(request, reply, parts.maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       }),
@@ -54,7 +58,7 @@ export function postRun(parts: RunRouteParts): Route {
 }
 
 /** `POST /tasks`: creates a task and answers with its id at once. */
-export function postTask({ runs, maxBodyBytes }: RunRouteParts): Route {
+export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {
   return defineRoute({
     method: 'POST',
     url: '/tasks',

@@ -1,0 +1,115 @@
+import type { Deadlines } from '../domain/deadlines.ts'
+import { parseRetryAfterMs } from '../domain/polling.ts'
+import type { Failure } from '../errors.ts'
+import { type HttpAnswer, type HttpClient, TransportError } from './http-client.ts'
+
+/** Longest answer that is taken from the store; nothing in it is used. */
+const MAX_ANSWER_BYTES = 256 * 1024
+
+/** The rate below which a store counts as stalled; a part has so long, and `partMs` more. */
+const SLOWEST_BYTES_PER_MS = 256
+
+const DEFAULT_RETRY_AFTER_SECONDS = 5
+
+/** Statuses that say nothing against the same part being sent again. */
+const WORTH_RETRYING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+
+/** What became of one try to store a part. */
+export type PartOutcome =
+  | { kind: 'stored' }
+  | { kind: 'failed'; failure: Failure; mayRetry: boolean; retryAfterMs: number | undefined }
+
+/** A part: its bytes as they came, in order; `bytes` is their sum. */
+export type Part = { url: URL; chunks: readonly Buffer[]; bytes: number }
+
+/** The store behind the presigned URLs. */
+export type PartStore = {
+  /** Sends a part once, with neither credential nor cookie. Never rejects. */
+  put(part: Part, signal: AbortSignal): Promise<PartOutcome>
+}
+
+export type PartStoreOptions = { now: () => number; deadlines: Pick<Deadlines, 'partMs'> }
+
+export function createPartStore(client: HttpClient, { now, deadlines }: PartStoreOptions): PartStore {
+  return {
+    put: async ({ url, chunks, bytes }, signal) => {
+      try {
+        const answer = await client.call({
+          origin: url.origin,
+          path: `${url.pathname}${url.search}`,
+          method: 'PUT',
+          headers: partHeaders(bytes),
+          body: bytes === 0 ? null : chunks,
+          deadlineMs: deadlines.partMs + Math.ceil(bytes / SLOWEST_BYTES_PER_MS),
+          maxAnswerBytes: MAX_ANSWER_BYTES,
+          signal,
+        })
+        return toOutcome(answer, now())
+      } catch (error) {
+        if (!(error instanceof TransportError)) throw error
+        return toTransportOutcome(error)
+      }
+    },
+  }
+}
+
+/** All that goes with a part: the URL is its only right. */
+function partHeaders(bytes: number): string[] {
+  return [
+    'content-type',
+    'application/octet-stream',
+    'content-length',
+    String(bytes),
+    'accept-encoding',
+    'identity',
+  ]
+}
+
+function toOutcome({ status, headers }: HttpAnswer, nowMs: number): PartOutcome {
+  if (status >= 200 && status <= 299) return { kind: 'stored' }
+  const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs)
+  const mayRetry = WORTH_RETRYING.has(status)
+  if (status === 503 || status === 429) {
+    const seconds = retryAfterMs === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.ceil(retryAfterMs / 1000)
+    const failure: Failure = { code: 'upstream_unavailable', retryAfterSeconds: Math.max(1, seconds) }
+    return { kind: 'failed', failure, mayRetry, retryAfterMs }
+  }
+  if (status >= 400 && status <= 599) {
+    // The whole upload may be sent anew whatever became of this one.
+    return { kind: 'failed', failure: { code: 'upstream_error', retryable: true }, mayRetry, retryAfterMs }
+  }
+  const detail = 'The file store gave a status that is not as documented.'
+  return { kind: 'failed', failure: { code: 'upstream_invalid_response', detail }, mayRetry, retryAfterMs }
+}
+
+function toTransportOutcome(error: TransportError): PartOutcome {
+  const failed = (failure: Failure, mayRetry: boolean): PartOutcome => ({
+    kind: 'failed',
+    failure,
+    mayRetry,
+    retryAfterMs: undefined,
+  })
+  if (isForbiddenAddress(error.cause)) {
+    const detail = 'Upstream named an upload address that is not allowed.'
+    return failed({ code: 'upstream_invalid_response', detail }, false)
+  }
+  switch (error.kind) {
+    case 'unreachable':
+    case 'reset':
+      return failed({ code: 'upstream_unreachable' }, true)
+    case 'timeout':
+      return failed({ code: 'upstream_timeout' }, true)
+    case 'aborted':
+      return failed({ code: 'upstream_timeout' }, false)
+    case 'too-large':
+    case 'encoded':
+    case 'malformed': {
+      const detail = 'The file store gave an answer that is not as documented.'
+      return failed({ code: 'upstream_invalid_response', detail }, true)
+    }
+  }
+}
+
+function isForbiddenAddress(cause: unknown): boolean {
+  return cause instanceof Error && (cause as { code?: unknown }).code === 'FORBIDDEN_ADDRESS'
+}

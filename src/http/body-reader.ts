@@ -1,0 +1,87 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { GatewayError } from '../errors.ts'
+import { inviteBody } from './unread-body.ts'
+
+/** How long a body may stand still while somebody waits for it. */
+export const BODY_IDLE_MS = 30_000
+
+/** As much is taken from the connection before it is held back. */
+const HELD_BYTES = 128 * 1024
+
+/** A body that is read chunk by chunk, as fast as its reader takes it. */
+export class BodyReader {
+  readonly #request: FastifyRequest
+  readonly #idleMs: number
+  #chunks: Buffer[] = []
+  #held = 0
+  #state: 'open' | 'ended' | 'cut' = 'open'
+  #wake: (() => void) | undefined
+  /** Bytes handed out so far. */
+  bytesRead = 0
+
+  /** Begins to read: a caller that asked whether it may send is told to go on. */
+  constructor(request: FastifyRequest, reply: FastifyReply, idleMs = BODY_IDLE_MS) {
+    this.#request = request
+    this.#idleMs = idleMs
+    inviteBody(request, reply)
+    request.raw.on('data', (chunk: Buffer) => this.#onData(chunk))
+    request.raw.once('end', () => this.#close('ended'))
+    request.raw.once('error', () => this.#close('cut'))
+    request.raw.once('close', () => this.#close('cut'))
+  }
+
+  /** The next bytes, undefined at the end. Throws `request_timeout`, or `invalid_request` for a body that was cut. */
+  async next(): Promise<Buffer | undefined> {
+    if (this.#chunks.length === 0 && this.#state === 'open') await this.#more()
+    const chunk = this.#chunks.shift()
+    if (chunk !== undefined) {
+      this.bytesRead += chunk.length
+      this.#held -= chunk.length
+      return chunk
+    }
+    if (this.#state === 'ended') return undefined
+    throw new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' })
+  }
+
+  /** Reads no further; what was not read stays on the connection. */
+  stop(): void {
+    this.#chunks = []
+    this.#close('cut')
+    this.#request.raw.pause()
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#wake = undefined
+        this.stop()
+        reject(new GatewayError({ code: 'request_timeout', detail: 'The body did not come in time.' }))
+      }, this.#idleMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#request.raw.resume()
+    })
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    this.#chunks.push(chunk)
+    this.#held += chunk.length
+    if (this.#held >= HELD_BYTES) this.#request.raw.pause()
+    this.#stir()
+  }
+
+  #close(state: 'ended' | 'cut'): void {
+    if (this.#state !== 'open') return
+    this.#state = state
+    this.#stir()
+  }
+
+  #stir(): void {
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
+  }
+}

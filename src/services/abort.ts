@@ -1,0 +1,33 @@
+/** Nobody is told of this: who aborts has a reason of its own, or has left. */
+export class UploadAborted extends Error {
+  override readonly name = 'UploadAborted'
+}
+
+/** The promise's own end, or `UploadAborted` as soon as the signal aborts. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new UploadAborted())
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    const settle = () => signal.removeEventListener('abort', onAbort)
+    promise.then(
+      (value) => {
+        settle()
+        resolve(value)
+      },
+      (error) => {
+        settle()
+        reject(error)
+      },
+    )
+  })
+}
+
+/** Waits; throws `UploadAborted` as soon as the signal aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const passed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  return unlessAborted(passed, signal).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,110 @@
+import { createHash, type Hash } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
+import { unlessAborted } from './abort.ts'
+
+/** Bytes that come from somewhere, taken as fast as the taker likes. */
+export type ByteSource = {
+  /** The next bytes, undefined at the end. Throws `GatewayError` when there is no getting to the end. */
+  next(): Promise<Buffer | undefined>
+}
+
+/** Smaller chunks are copied together: each buffer has a cost of its own, and a caller may send them by the byte. */
+const SMALL_CHUNK_BYTES = 8 * 1024
+const SLAB_BYTES = 64 * 1024
+
+/** Chunks kept in order, without copying what is large enough to stand for itself. */
+export class ChunkList {
+  readonly chunks: Buffer[] = []
+  bytes = 0
+  #slab = Buffer.alloc(0)
+  #slabUsed = 0
+
+  push(chunk: Buffer): void {
+    this.bytes += chunk.length
+    if (chunk.length >= SMALL_CHUNK_BYTES) {
+      this.chunks.push(chunk)
+      this.#slab = Buffer.alloc(0)
+      this.#slabUsed = 0
+    } else if (chunk.length > 0) this.#copy(chunk)
+  }
+
+  #copy(chunk: Buffer): void {
+    const start = this.#slabUsed
+    if (start > 0 && start + chunk.length <= this.#slab.length) {
+      this.#slabUsed += chunk.copy(this.#slab, start)
+      // The last chunk is the window on this slab that ends at `start`; widen it.
+      const last = this.chunks.pop() ?? chunk
+      this.chunks.push(this.#slab.subarray(start - last.length, this.#slabUsed))
+      return
+    }
+    this.#slab = Buffer.allocUnsafe(SLAB_BYTES)
+    this.#slabUsed = chunk.copy(this.#slab)
+    this.chunks.push(this.#slab.subarray(0, this.#slabUsed))
+  }
+}
+
+/** One file on its way in: counted against its limit, hashed when asked, and able to take back what was read ahead. */
+export class FileIntake {
+  readonly #source: ByteSource
+  readonly #limitBytes: number
+  readonly #signal: AbortSignal
+  readonly #hash: Hash | undefined
+  #pending: Buffer[] = []
+  #ended = false
+  /** Bytes that came from the source so far. */
+  bytes = 0
+
+  constructor(source: ByteSource, options: { limitBytes: number; hash: boolean; signal: AbortSignal }) {
+    this.#source = source
+    this.#limitBytes = options.limitBytes
+    this.#signal = options.signal
+    this.#hash = options.hash ? createHash('sha256') : undefined
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** SHA-256 of all that came, in hexadecimal; undefined unless asked for. To be called once. */
+  digest(): string | undefined {
+    return this.#hash?.digest('hex')
+  }
+
+  /** The next bytes, undefined at the end. Throws `too_large` beyond the limit. */
+  async next(): Promise<Buffer | undefined> {
+    const pending = this.#pending.shift()
+    if (pending !== undefined) return pending
+    if (this.#ended) return undefined
+    const chunk = await unlessAborted(this.#source.next(), this.#signal)
+    if (chunk === undefined) {
+      this.#ended = true
+      return undefined
+    }
+    this.bytes += chunk.length
+    if (this.bytes > this.#limitBytes) throw tooLarge(this.#limitBytes)
+    this.#hash?.update(chunk)
+    return chunk
+  }
+
+  /** Collects `bytes` bytes, or fewer when the file ends before. */
+  async take(bytes: number): Promise<ChunkList> {
+    const list = new ChunkList()
+    while (list.bytes < bytes) {
+      const chunk = await this.next()
+      if (chunk === undefined) break
+      const missing = bytes - list.bytes
+      list.push(chunk.length <= missing ? chunk : chunk.subarray(0, missing))
+      if (chunk.length > missing) this.#pending.unshift(chunk.subarray(missing))
+    }
+    return list
+  }
+
+  /** Puts what was taken back in front. */
+  putBack(list: ChunkList): void {
+    this.#pending = [...list.chunks, ...this.#pending]
+  }
+}
+
+export function tooLarge(limitBytes: number): GatewayError {
+  return new GatewayError({ code: 'too_large', what: 'The file', limitBytes })
+}
