@@ -9,6 +9,9 @@ import { openStore } from './store/open-store.ts'
 import type { Store } from './store/store.ts'
 import { StoreOpenError } from './store/store-open-error.ts'
 
+/** Connections that may wait to be taken: very many callers may come at once. The system may allow fewer. */
+const BACKLOG = 4096
+
 /** What `sysexits.h` calls EX_CONFIG. */
 const EXIT_CONFIG = 78
 
@@ -77,7 +80,7 @@ async function listenOrExit({ app, metricsServer }: Gateway, config: Config, log
   try {
     if (metricsPort !== undefined) await metricsServer?.listen({ host, port: metricsPort })
     what = 'HOST and PORT'
-    await app.listen({ host, port })
+    await app.listen({ host, port, backlog: BACKLOG })
   } catch (error) {
     log.fatal({ code: (error as NodeJS.ErrnoException).code }, `${what} cannot be listened on`)
     process.exit(1)

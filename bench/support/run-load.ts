@@ -11,9 +11,10 @@ export type LoadReport = { answers: [taskID: string, atMs: number, isRight: bool
 
 const [way = '', url = '', count = '', from = '', to = ''] = process.argv.slice(2)
 const SDK_INTERVAL_MS = 3_000
-const CREATES_AT_ONCE = 100
+const CREATES_AT_ONCE = 50
 const dispatcher = new Agent({
   connections: way === 'gateway' ? null : 256,
+  connect: { timeout: 60_000 },
   headersTimeout: 0,
   bodyTimeout: 0,
 })

@@ -206,8 +206,8 @@ export class CredentialWatch {
     sweep.isPageUnderWay = true
     try {
       const page = await readPage(this.#credential, sweep.query, signal)
-      if (signal.aborted) return
       this.#budget.succeeded()
+      if (signal.aborted) return
       this.#listFailures = 0
       let shown = 0
       for (const task of page.tasks) if (this.#noteListed(task, sweep)) shown += 1
@@ -337,15 +337,16 @@ function toFailure(error: unknown): Failure {
 }
 
 /** Whether a failure says that upstream suffers, rather than something of the one thing asked for. */
-function tellsOfUpstream({ code }: Failure): boolean {
-  switch (code) {
+function tellsOfUpstream(failure: Failure): boolean {
+  switch (failure.code) {
     case 'upstream_unreachable':
     case 'upstream_timeout':
-    case 'upstream_error':
     case 'upstream_unavailable':
     case 'upstream_rate_limited':
-    case 'upstream_invalid_response':
       return true
+    case 'upstream_error':
+      return failure.retryable
+    // A result that can't be read (too large, say) is the trouble of one task.
     default:
       return false
   }

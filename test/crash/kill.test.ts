@@ -15,12 +15,15 @@ const KILLS = 6
 /** Keys are used for the first time at this pace, until some time after the last kill. */
 const NEW_KEY_EVERY_MS = 25
 const AFTER_LAST_KILL_MS = 2_000
+/** How long a create takes: with this pace of new keys some are under way at each kill. */
+const CREATE_MS = 100
 /** A lost create is looked for once its process is known to be dead and its create can no longer land. */
 const ANSWERED_WITHIN_MS = 40_000
 
 let folder = ''
 let emulator: Emulator
 let gateway: ChildProcess | undefined
+let found = 0
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'oomol-crash-'))
@@ -41,7 +44,7 @@ afterAll(async () => {
 })
 
 test('killed again and again under load: one task for each key, and every key answered', {
-  timeout: 90_000,
+  timeout: 120_000,
 }, async () => {
   const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000)
   console.log(`crash test: seed ${seed} (CRASH_SEED)`)
@@ -50,10 +53,18 @@ test('killed again and again under load: one task for each key, and every key an
   const lastKill = { atMs: 0 }
   const killing = (async () => {
     for (let kill = 0; kill < KILLS; kill++) {
+      // In turns: the creates under way have taken effect, or never will.
+      const when = kill % 2 === 0 ? 'before-answer' : 'before-processing'
+      const hasten = emulator.misbehave(
+        'create',
+        { kind: 'delay', ms: CREATE_MS, when },
+        Number.POSITIVE_INFINITY,
+      )
       await sleep(300 + 1_200 * random())
       const gone = new Promise((resolve) => gateway?.once('exit', resolve))
       gateway?.kill('SIGKILL')
       await gone
+      hasten()
       url = await startGateway()
     }
     lastKill.atMs = Date.now()
@@ -74,6 +85,9 @@ test('killed again and again under load: one task for each key, and every key an
     .tasks()
     .map(({ inputValues }) => (inputValues as { value: { key: number } }).value.key)
   expect(created.sort((a, b) => a - b)).toEqual(answers.map((_, key) => key))
+  // Both kinds of loss did happen: tasks that had to be found, and creates that never came to be.
+  expect(found).toBeGreaterThan(0)
+  expect(emulator.counts().create).toBeGreaterThan(answers.length)
 })
 
 /** The same request, with the same key, for as long as there is no answer that ends it. */
@@ -103,6 +117,7 @@ async function startGateway(): Promise<string> {
     const timer = setTimeout(() => reject(new Error('the gateway did not listen in time')), 15_000)
     started.once('exit', (code) => reject(new Error(`the gateway ended with ${code}`)))
     lines.on('line', (line) => {
+      if (line.includes('was found in the task list')) found += 1
       const url = /http:\/\/127[^"\s]+/.exec(line)?.[0]
       if (url === undefined) return
       clearTimeout(timer)

@@ -32,7 +32,7 @@ test('1,000 waiters on one task cost as much as one', async () => {
   const gateway = await start()
   const taskID = await createHeld(gateway)
   const waiters = Array.from({ length: 1_000 }, () => send(`${gateway.url}/tasks/${taskID}/result?wait=10`))
-  await expect.poll(() => gateway.gateway.watching().requests, { timeout: 5_000 }).toBe(1_000)
+  await expect.poll(() => gateway.gateway.watching().requests, { timeout: 12_000 }).toBe(1_000)
   const before = looks(gateway.emulator)
   await sleep(1_000)
   // At most one look in 0.18 s.
@@ -49,7 +49,7 @@ test('a waiter on a task that ended long ago is answered from one request, among
   const ended = await createHeld(gateway)
   gateway.emulator.finish(ended, DONE)
   const many = Array.from({ length: 50 }, () => send(`${gateway.url}/run?wait=10`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 5_000 }).toBe(50)
+  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(50)
   const answer = await send(`${gateway.url}/tasks/${ended}/result?wait=5`)
   expect(answer.status).toBe(200)
   const asked = gateway.emulator.requests('result').filter(({ path }) => path.includes(ended))
@@ -70,7 +70,7 @@ test('credentials never share an answer, and a waiter has to have a right to its
   const { json } = await send(`${gateway.url}/tasks`, { body: runOf('hold'), ...as('user-one') })
   const path = `${gateway.url}/tasks/${json.taskID}/result?wait=5`
   const own = send(path, as('user-one'))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 5_000 }).toBe(1)
+  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(1)
   const others = [send(path, as('user-two')), send(path), send(path, { token: OTHER_TOKEN })]
   const statuses = (await Promise.all(others)).map(({ status }) => status)
   gateway.emulator.finish(json.taskID, DONE)
@@ -81,7 +81,7 @@ test('credentials never share an answer, and a waiter has to have a right to its
 test('looking keeps within POLL_RATE, however many wait', async () => {
   const gateway = await start({ env: { POLL_RATE: '20' } })
   const runs = Array.from({ length: 300 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 5_000 }).toBe(300)
+  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(300)
   const before = looks(gateway.emulator)
   await sleep(3_000)
   expect(looks(gateway.emulator) - before).toBeLessThanOrEqual(20 * 3.2 + 2)
@@ -129,7 +129,7 @@ test('waiting runs survive an outage and finish soon after it; upstream is left 
   const gateway = await start()
   const { emulator } = gateway
   const runs = Array.from({ length: 40 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 5_000 }).toBe(40)
+  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(40)
   const mend = [
     emulator.misbehave('result', { kind: 'status', status: 500 }, Number.POSITIVE_INFINITY),
     emulator.misbehave('list', { kind: 'reset', when: 'before-processing' }, Number.POSITIVE_INFINITY),
@@ -150,9 +150,9 @@ test('429 slows the whole credential down, as long as upstream asks for', async 
   const gateway = await start()
   const { emulator } = gateway
   const runs = Array.from({ length: 10 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 5_000 }).toBe(10)
+  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(10)
   emulator.misbehave('result', { kind: 'status', status: 429, headers: { 'retry-after': '2' } })
-  await expect.poll(() => emulator.requests('result').length, { timeout: 5_000 }).toBeGreaterThan(0)
+  await expect.poll(() => emulator.requests('result').length, { timeout: 12_000 }).toBeGreaterThan(0)
   await sleep(300)
   const before = looks(emulator)
   await sleep(1_400)
@@ -194,7 +194,7 @@ test('creates that upstream refuses do not count as an outage', async () => {
 test('beyond MAX_CONCURRENT_RUNS a run is refused before its create', async () => {
   const gateway = await start({ env: { MAX_CONCURRENT_RUNS: '2' } })
   const runs = [1, 2].map(() => send(`${gateway.url}/run?wait=10`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.emulator.counts().create, { timeout: 5_000 }).toBe(2)
+  await expect.poll(() => gateway.emulator.counts().create, { timeout: 12_000 }).toBe(2)
   const refused = await send(`${gateway.url}/run`, { body: runOf('echo') })
   expect([refused.status, refused.json.code]).toEqual([503, 'overloaded'])
   expect(gateway.emulator.counts().create).toBe(2)
