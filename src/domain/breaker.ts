@@ -9,8 +9,8 @@ export type BreakerState =
 
 export const CLOSED: BreakerState = { kind: 'closed', failures: 0 }
 
-/** Failures in a row that open it. */
-const FAILURES_TO_OPEN = 5
+/** Failures in a row that open it: enough that a few bad moments, each told to its caller, are not an outage. */
+const FAILURES_TO_OPEN = 10
 /** How long it stays open, doubled each time a probe fails. */
 const FIRST_OPENING_MS = 1_000
 const LONGEST_OPENING_MS = 15_000

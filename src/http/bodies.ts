@@ -4,6 +4,7 @@ import { Compile } from 'typebox/compile'
 import { DEADLINES } from '../domain/deadlines.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError } from '../errors.ts'
+import { toIssues } from './issues.ts'
 import { headerOf } from './request-headers.ts'
 import { inviteBody } from './unread-body.ts'
 
@@ -55,10 +56,7 @@ export function createBodyCheck<T extends TSchema>(schema: T): (body: JsonObject
   const compiled = Compile(schema)
   return ({ value }) => {
     if (compiled.Check(value)) return value as Static<T>
-    const errors = [...compiled.Errors(value)].map(({ instancePath, message }) => ({
-      path: instancePath,
-      message,
-    }))
+    const errors = toIssues(compiled.Errors(value))
     throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
   }
 }

@@ -17,6 +17,8 @@ const MAX_FILES = 64
 const MAX_FIELDS = 100
 const MAX_VALUE_BYTES = 64 * 1024
 
+const FINALISED_AT_ONCE = 4
+
 /** The text field that says how large the file after it is. */
 const SIZE_FIELD = 'size'
 
@@ -28,10 +30,17 @@ export type FormField = { name: string; value: Buffer }
 export type FormFile = UploadedFile & { field: string }
 
 /**
- * A form that has come in whole, its files uploaded, everything in the order it came. `sha256` is there if
- * hashing was asked for: of names and contents, whatever the boundary was.
+ * A form that has come in whole, every byte of its files in the store, everything in the order it came.
+ * `sha256` is there if hashing was asked for: of names and contents, whatever the boundary was.
  */
-export type Form = { fields: FormField[]; files: FormFile[]; sha256: string | undefined }
+export type Form = {
+  fields: readonly FormField[]
+  /** The name of each file's field. */
+  fileFields: readonly string[]
+  sha256: string | undefined
+  /** Gives the files their URLs; for when nothing else is wrong with the form. Throws `GatewayError`. */
+  finalise(): Promise<FormFile[]>
+}
 
 export type FormOptions = {
   uploads: Uploads
@@ -52,8 +61,7 @@ export function isForm(request: FastifyRequest): boolean {
 }
 
 /**
- * Reads a form and uploads each of its files while it comes. Nothing is finalised before the form has come
- * whole. Throws `GatewayError`: 400, 403, 408, 413, 415, or what went wrong upstream.
+ * Reads a form and sends each of its files to the store while it comes. Throws `GatewayError`: 400, 403, 408, 413, 415, or what went wrong upstream.
  */
 export async function receiveForm(
   context: RequestContext,
@@ -76,7 +84,7 @@ export async function receiveForm(
       const rest = length === undefined ? -1 : Number(length) - part.offset - reader.closingBytes
       await intake.take(part, rest < 0 ? undefined : rest)
     }
-    return await intake.finish()
+    return intake.finish()
   } catch (error) {
     body.stop()
     throw error
@@ -107,13 +115,14 @@ class FormIntake {
     else await this.#takeFile(part, part.head.filename, restBytes)
   }
 
-  async finish(): Promise<Form> {
+  finish(): Form {
     if (this.#declaredBytes !== undefined) throw malformed('A size was declared, and no file follows.')
-    const files = await Promise.all(
-      this.#files.map(async ({ field, sent }) => ({ field, ...(await sent.finalise()) })),
-    )
-    const sha256 = this.#options.hash ? this.#hash.digest('hex') : undefined
-    return { fields: this.#fields, files, sha256 }
+    return {
+      fields: this.#fields,
+      fileFields: this.#files.map(({ field }) => field),
+      sha256: this.#options.hash ? this.#hash.digest('hex') : undefined,
+      finalise: () => finaliseAll(this.#files),
+    }
   }
 
   async #takeField({ head: { name }, body }: FormPart): Promise<void> {
@@ -154,6 +163,16 @@ class FormIntake {
     this.#files.push({ field, sent })
     if (hash) this.#hash.update(JSON.stringify([field, name, sent.sha256]))
   }
+}
+
+async function finaliseAll(files: readonly { field: string; sent: SentFile }[]): Promise<FormFile[]> {
+  const finalised: FormFile[] = []
+  for (let at = 0; at < files.length; at += FINALISED_AT_ONCE) {
+    const some = files.slice(at, at + FINALISED_AT_ONCE)
+    const named = some.map(async ({ field, sent }) => ({ field, ...(await sent.finalise()) }))
+    finalised.push(...(await Promise.all(named)))
+  }
+  return finalised
 }
 
 /** The source with what was read of it already in front. */

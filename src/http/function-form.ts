@@ -33,11 +33,15 @@ export async function receiveFunctionForm(
     onProgress: (progress) => events?.send('upload', progress),
   })
   const texts = form.fields.map((field) => ({ name: field.name, text: field.value.toString('utf8') }))
-  const files = form.files.map(({ field, url }) => ({ name: field, url }))
-  const made = toFunctionInputs([...texts, ...files], block)
-  if ('inputs' in made) {
-    return { inputs: made.inputs, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
+  const toInputs = (files: readonly { name: string; url: string }[]): JsonObject => {
+    const made = toFunctionInputs([...texts, ...files], block)
+    if ('inputs' in made) return made.inputs
+    const detail = 'The fields are not as the function takes them.'
+    throw new GatewayError({ code: 'invalid_request', detail, errors: made.problems })
   }
-  const detail = 'The fields are not as the function takes them.'
-  throw new GatewayError({ code: 'invalid_request', detail, errors: made.problems })
+  // What is wrong with the rest of the form is known before its files have URLs: so nobody has to finish those.
+  toInputs(form.fileFields.map((field) => ({ name: field, url: '' })))
+  const files = await form.finalise()
+  const inputs = toInputs(files.map(({ field, url }) => ({ name: field, url })))
+  return { inputs, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
 }

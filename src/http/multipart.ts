@@ -92,9 +92,10 @@ export class MultipartReader {
 
   /** What follows the closing delimiter means nothing, but it has to come to an end. */
   async #skipEpilogue(): Promise<void> {
-    let bytes = this.#buffer.length
-    this.#drop(bytes)
-    for (let chunk = await this.#source.next(); chunk !== undefined; chunk = await this.#source.next()) {
+    let bytes = 0
+    let chunk: Buffer | undefined = this.#buffer
+    this.#drop(chunk.length)
+    for (; chunk !== undefined; chunk = await this.#source.next()) {
       bytes += chunk.length
       if (bytes > MAX_PREAMBLE_BYTES) throw malformed('Too much follows the end of the form.')
     }

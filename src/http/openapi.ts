@@ -1,11 +1,12 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import type { Caller } from '../services/caller.ts'
 import type { NamedFunctions } from '../services/functions.ts'
 import { withFunctions } from './function-paths.ts'
 import { defineRoute, type Route } from './route.ts'
-import { ProblemSchema } from './schemas.ts'
+import { json, OPTIONAL_BODY, ProblemSchema } from './schemas.ts'
 
 const DESCRIPTION = `A self-hosted gateway in front of OOMOL Cloud Task v3. It holds the organisation's key;
 callers have gateway tokens. Every error is an \`application/problem+json\` with a \`code\`.`
@@ -35,6 +36,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
       security: [{ token: [] }, { cookie: [] }],
     },
     hideUntagged: true,
+    transformObject: (document) => ('openapiObject' in document ? freeBodies(document.openapiObject) : {}),
     refResolver: { buildLocalReference: (json) => String(json.$id) },
     transform: ({ schema, url, route }) => {
       const isPublic = route.config?.scope === 'public'
@@ -43,6 +45,18 @@ export function describeApi(app: FastifyInstance, version: string): void {
     },
   })
   app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { url: '/openapi.json' }, staticCSP: true })
+}
+
+/** The plugin says of every body that it is required; those that are marked are not. */
+function freeBodies<Document extends { paths?: object }>(document: Document): Document {
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const operation of Object.values<Record<string, unknown>>(item)) {
+      if (operation[OPTIONAL_BODY] !== true) continue
+      delete operation[OPTIONAL_BODY]
+      operation.requestBody = { ...(operation.requestBody as object), required: false }
+    }
+  }
+  return document
 }
 
 /** Who asks for a description that anyone may read; undefined when nobody says who. */
@@ -57,6 +71,11 @@ export function openApiDocument(
     method: 'GET',
     url: '/openapi.json',
     config: { scope: 'public' },
+    schema: {
+      summary: 'This description',
+      tags: ['operations'],
+      response: { 200: json('OpenAPI 3.1.', Type.Object({}, { additionalProperties: true })) },
+    },
     handler: async (request) => {
       const document = app.swagger()
       const caller = await parts.identifyReader(request)

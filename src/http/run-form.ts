@@ -32,12 +32,18 @@ export async function receiveRunForm(
     hash: idempotencyKeyOf(request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
-  const create = toSimplifiedCreate(parse(toRunBody(form), ''))
+  const draft = checkFields(form)
+  // What is wrong with the rest of the run is known before its files are: so nobody has to finish those.
+  toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, form.fileFields, [])))
+  const files = await form.finalise()
+  const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, form.fileFields, files)))
   return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
 }
 
-/** The body that `POST /run` would have had as JSON; what was JSON already goes into it byte for byte. */
-function toRunBody({ fields, files }: Form): Buffer {
+/** The text fields of a run's form: JSON texts of the names, and the inputs. */
+type Draft = { members: [name: string, json: Buffer][]; inputs: JsonObject }
+
+function checkFields({ fields }: Form): Draft {
   const issues: Issue[] = []
   const members = new Map<string, Buffer>()
   for (const { name, value } of fields) {
@@ -47,19 +53,31 @@ function toRunBody({ fields, files }: Form): Buffer {
     else members.set(name, name === INPUTS_FIELD ? value : toJson(value.toString('utf8')))
   }
   if (issues.length > 0) throw invalid(issues)
-  members.set(INPUTS_FIELD, withFiles(members.get(INPUTS_FIELD), files))
-  return toObject([...members])
+  const inputs = parse(members.get(INPUTS_FIELD) ?? Buffer.from('{}'), INPUTS_FIELD)
+  members.delete(INPUTS_FIELD)
+  return { members: [...members], inputs }
 }
 
-/** The inputs with the files' URLs among them; of several files under one name, an array. */
-export function withFiles(inputValues: Buffer | undefined, files: readonly FormFile[]): Buffer {
-  const inputs = parse(inputValues ?? Buffer.from('{}'), INPUTS_FIELD)
-  const urls = new Map<string, string[]>()
-  for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
-  const twice = inputs.members.filter(({ name }) => urls.has(name))
+/** The body that `POST /run` would have had as JSON. */
+function toRunBody({ members }: Draft, inputs: Buffer): JsonObject {
+  return parse(toObject([...members, [INPUTS_FIELD, inputs]]), '')
+}
+
+/**
+ * Inputs with the URLs of files among them, of several files under one name as an array; what was JSON
+ * already stays as it is, byte for byte. Throws `invalid_request` when a name is both.
+ */
+export function toInputs(
+  inputs: JsonObject,
+  fileFields: readonly string[],
+  files: readonly Pick<FormFile, 'field' | 'url'>[],
+): Buffer {
+  const twice = inputs.members.filter(({ name }) => fileFields.includes(name))
   if (twice.length > 0) {
     throw invalid(twice.map(({ name }) => ({ path: name, message: 'is both a file and an input value' })))
   }
+  const urls = new Map<string, string[]>()
+  for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
   return toObject([
     ...inputs.members.map(({ name, bytes }): [string, Buffer] => [name, bytes]),
     ...[...urls].map(([name, all]): [string, Buffer] => [name, toJson(all.length === 1 ? all[0] : all)]),

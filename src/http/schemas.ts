@@ -86,6 +86,9 @@ export function jsonBody(schema: TSchema): { content: Record<string, { schema: T
   return { content: { 'application/json': { schema } } }
 }
 
+/** Marks a route whose body may be left out, in its schema: nothing of it reaches the description. */
+export const OPTIONAL_BODY = 'x-optional-body'
+
 /** The same, or a form: text fields named as the members are, and a file for each input that takes one. */
 export function jsonOrFormBody(schema: TSchema): { content: Record<string, { schema: TSchema }> } {
   const form = Type.Object(

@@ -32,7 +32,8 @@ export async function callTool(
     const failure: Failure = error instanceof GatewayError ? error.failure : { code: 'internal' }
     if (failure.code === 'internal') log.error({ err: error }, 'unforeseen error in a tool')
     trace.failure = failure.code
-    return toErrorResult(failure, (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID)
+    const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID
+    return toErrorResult(tool, failure, taskID)
   } finally {
     Object.assign(context.trace, trace)
   }

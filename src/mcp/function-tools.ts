@@ -1,9 +1,12 @@
 import { type TSchema, Type } from 'typebox'
 import type { FunctionDescription } from '../domain/function-description.ts'
+import { isJsonObject } from '../domain/json.ts'
+import { GatewayError } from '../errors.ts'
 import type { NamedFunctions } from '../services/functions.ts'
+import { isKey, KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
 import { type RunToolParts, runAndWait } from './run-tools.ts'
-import type { Tool } from './tool.ts'
-import { RunOutput } from './tool-schemas.ts'
+import type { Tool, ToolCall } from './tool.ts'
+import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
 
 /** The named functions, as tools need them. */
 export type FunctionCatalog = Pick<NamedFunctions, 'list' | 'describe' | 'prepare'>
@@ -16,6 +19,8 @@ export function toFunctionTool(
 ): Tool {
   const { name, description, inputSchema, waitMs } = described
   const waits = waitMs === undefined ? parts.waits : { ...parts.waits, defaultMs: waitMs }
+  // An input of that name is the function's own: then there is no key.
+  const takesKey = !Object.hasOwn(propertiesOf(inputSchema), KEY_ARGUMENT)
   return {
     name,
     title: name,
@@ -23,10 +28,33 @@ export function toFunctionTool(
     scope: 'run',
     effect: 'runs',
     waits: true,
-    input: Type.Unsafe<Record<string, unknown>>(inputSchema as unknown as TSchema),
+    input: Type.Unsafe<Record<string, unknown>>(
+      (takesKey ? withKey(inputSchema) : inputSchema) as unknown as TSchema,
+    ),
     output: RunOutput,
     checksInput: true,
-    run: (call) =>
-      runAndWait({ ...parts, waits }, call, undefined, () => catalog.prepare(call.context, name, call.input)),
+    run: (call) => {
+      const key = takesKey ? keyOf(call) : undefined
+      const inputs = takesKey ? withoutMember(call.input, KEY_ARGUMENT) : call.input
+      return runAndWait({ ...parts, waits }, call, undefined, async () => ({
+        create: await catalog.prepare(call.context, name, inputs),
+        keyUse: toKeyUse(key, `function ${name}`, inputs.bytes),
+      }))
+    },
   }
+}
+
+function keyOf({ input }: ToolCall): string | undefined {
+  const key = input.value[KEY_ARGUMENT]
+  if (key === undefined || isKey(key)) return key
+  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'is no key of 1 to 255 visible ASCII characters' }]
+  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
+}
+
+function withKey(schema: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return { ...schema, properties: { ...propertiesOf(schema), [KEY_ARGUMENT]: IdempotencyKey } }
+}
+
+function propertiesOf({ properties }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return isJsonObject(properties) ? properties : {}
 }

@@ -6,8 +6,7 @@ import {
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server'
 import type { TSchema } from 'typebox'
-import type { JsonObject } from '../domain/json.ts'
-import { isJsonObject } from '../domain/json.ts'
+import { isJsonObject, type JsonObject } from '../domain/json.ts'
 import type { RequestContext } from '../services/caller.ts'
 import { callTool, type McpLog } from './call-tool.ts'
 import { type McpMessage, MessageProblem, readMessage } from './message.ts'
@@ -66,9 +65,9 @@ export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
       const session = headers[SESSION_HEADER]
       for (const one of message.messages) calls.cancelBy(context.caller.id, session, one)
       const tools = await toolsFor(toolBox, context, message)
-      const exchange = { context, session, message, calls, log }
+      const server = createServer(version, tools, { context, session, message, calls, log })
       const request = new Request('http://gateway.invalid/mcp', { method: 'POST', headers })
-      const handler = createMcpHandler(() => createServer(version, tools, exchange), {
+      const handler = createMcpHandler(() => server, {
         // A stream only where somebody waits; nobody is told of changes, because nothing is kept to tell by.
         responseMode: tools.some((tool) => tool.waits) && !listsTools(message) ? 'sse' : 'auto',
         maxSubscriptions: 0,

@@ -4,8 +4,10 @@ import { memberBytes } from '../domain/json.ts'
 import { NEW_TASK, toSuccessBody } from '../domain/task.ts'
 import { chooseWait } from '../domain/wait.ts'
 import { GatewayError } from '../errors.ts'
+import type { KeyUse } from '../services/idempotency.ts'
 import { checkNames } from '../services/rules.ts'
 import type { AwaitedTask, RunEnd, Runs } from '../services/runs.ts'
+import { toKeyUse } from './key-argument.ts'
 import { type Tool, type ToolCall, type ToolOutput, toOutput } from './tool.ts'
 import { howToGoOn } from './tool-result.ts'
 import { AwaitInput, CreateInput, CreateOutput, ExecuteInput, RunOutput, TaskInput } from './tool-schemas.ts'
@@ -59,7 +61,8 @@ function createTool({ runs }: RunToolParts, words: Words): Tool {
     input: CreateInput,
     output: CreateOutput,
     run: async (call) => {
-      const { taskID } = await runs.create(call.context, toCreate(call))
+      const { create, keyUse } = toCreate(call)
+      const { taskID } = await runs.create(call.context, create, keyUse)
       const said = { taskID, status: 'queued', next: howToGoOn(taskID) }
       return { structured: said, text: JSON.stringify(said) }
     },
@@ -81,18 +84,22 @@ function executeTool(parts: RunToolParts, words: Words): Tool {
   }
 }
 
+/** A create, and the key by which a repeat of the call is known. */
+export type PreparedCall = { create: CreateRequest; keyUse: KeyUse | undefined }
+
 /** Creates what `prepare` makes of a call, and waits for it. */
 export async function runAndWait(
   parts: RunToolParts,
   call: ToolCall,
   waitSeconds: number | undefined,
-  prepare: () => Promise<CreateRequest>,
+  prepare: () => Promise<PreparedCall>,
 ): Promise<ToolOutput> {
   const leave = parts.runs.enter(call.context)
   try {
-    const created = await parts.runs.create(call.context, await prepare())
+    const { create, keyUse } = await prepare()
+    const created = await parts.runs.create(call.context, create, keyUse)
     call.tell(created.taskID, NEW_TASK)
-    return await waitForEnd(parts, call, waitSeconds, { ...created, isNew: true })
+    return await waitForEnd(parts, call, waitSeconds, { ...created, isOwn: true, isNew: !created.isReplayed })
   } finally {
     leave()
   }
@@ -163,8 +170,10 @@ function toRunOutput(end: RunEnd): ToolOutput {
   throw new GatewayError({ code: quota ? 'insufficient_quota' : 'task_failed', detail }, { taskID })
 }
 
-function toCreate({ input }: ToolCall): CreateRequest {
-  const { packageName, packageVersion, blockName } = input.value as Static<typeof CreateInput>
+/** All tools that create make the same of the same arguments, so they share their keys. */
+function toCreate({ input }: ToolCall): PreparedCall {
+  const { packageName, packageVersion, blockName, idempotencyKey } = input.value as Static<typeof CreateInput>
   const inputValues = memberBytes(input, 'inputValues')
-  return checkNames(toCreateRequest({ packageName, packageVersion, blockName, inputValues }))
+  const create = checkNames(toCreateRequest({ packageName, packageVersion, blockName, inputValues }))
+  return { create, keyUse: toKeyUse(idempotencyKey, 'block', create.body) }
 }

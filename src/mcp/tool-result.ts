@@ -1,6 +1,6 @@
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { describeFailure, type Failure } from '../errors.ts'
-import type { ToolOutput } from './tool.ts'
+import type { Tool, ToolOutput } from './tool.ts'
 
 /** The result of a call that went well. */
 export function toToolResult({ structured, text }: ToolOutput): CallToolResult {
@@ -8,20 +8,26 @@ export function toToolResult({ structured, text }: ToolOutput): CallToolResult {
 }
 
 /**
- * The result of a call that went wrong, for a model to read. Once a task is known, `taskID` is there and
+ * The result of a call that went wrong, for a model to read. Once a tool that runs something knows its task,
  * nothing says that the call may be repeated: a repeat would be a second task, and paid.
  */
-export function toErrorResult(failure: Failure, taskID: string | undefined): CallToolResult {
+export function toErrorResult(
+  { effect, waits }: Pick<Tool, 'effect' | 'waits'>,
+  failure: Failure,
+  taskID: string | undefined,
+): CallToolResult {
   const { detail, retryable, retryAfterSeconds, errors } = describeFailure(failure)
-  const ended = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
+  const hasEnded = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
+  const goesOn = taskID !== undefined && !hasEnded && failure.code !== 'not_found'
   const said = {
     code: failure.code,
     message: detail,
-    ...(taskID === undefined ? {} : { taskID, status: ended ? 'failed' : 'unknown' }),
+    ...(taskID === undefined ? {} : { taskID }),
+    ...(taskID !== undefined && hasEnded ? { status: 'failed' } : {}),
     ...(errors === undefined ? {} : { errors }),
-    retryable: retryable && taskID === undefined,
+    retryable: retryable && (taskID === undefined || effect === 'reads'),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-    ...(taskID === undefined || ended ? {} : { next: howToGoOn(taskID) }),
+    ...(goesOn && waits ? { next: howToGoOn(taskID) } : {}),
   }
   return { content: [{ type: 'text', text: JSON.stringify(said) }], isError: true }
 }

@@ -30,6 +30,7 @@ const CREATE = {
       description: "The block's inputs by name. For a file, the URL that upload_file gave.",
     }),
   ),
+  idempotencyKey: IdempotencyKey,
 }
 
 export const CreateInput = Type.Object(CREATE, { additionalProperties: false })

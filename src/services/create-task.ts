@@ -81,6 +81,9 @@ export function createCreateTask(parts: CreateTaskParts): CreateTask {
   }
 }
 
+/** What an upstream that is down answers with, or whatever is in front of it; undefined: no whole answer. */
+const DOWN: ReadonlySet<number | undefined> = new Set([undefined, 502, 503, 504])
+
 /** Sends the create. The caller leaving must not cut it in half: it goes on to its end, and its task with it. */
 async function sendCreate(
   { api, breaker, now }: CreateTaskParts,
@@ -89,7 +92,7 @@ async function sendCreate(
 ): Promise<MadeTask> {
   // A trace of its own shows whether this very call was answered.
   const ownTrace: Trace = {}
-  const isDown = () => ownTrace.upstreamStatus === undefined || ownTrace.upstreamStatus >= 500
+  const isDown = () => DOWN.has(ownTrace.upstreamStatus)
   try {
     const { taskID, answer } = await breaker.run(
       () => api.create({ credential: caller.credential, trace: ownTrace }, request.body),

@@ -23,6 +23,8 @@ const MAX_FETCHES = 32
 /** How long the list is left alone after it failed: doubled with each failure in a row. */
 const LIST_PAUSE_MS = 5_000
 const LONGEST_LIST_PAUSE_MS = 60_000
+/** So often the list is asked for those who wait to be asked for by id. */
+const BACKLOG_SWEEP_MS = 1_000
 /** A list that shows none of the watched tasks is tried again once in so many times. */
 const USELESS_LIST_TRY = 16
 
@@ -50,6 +52,7 @@ export class CredentialWatch {
   #listFailures = 0
   #listPausedUntilMs = 0
   #uselessLists = 0
+  #lastSweepMs = 0
   #page = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -170,15 +173,20 @@ export class CredentialWatch {
     return byID === undefined ? undefined : () => void this.#lookAt(byID)
   }
 
-  /** Takes what is due out of the queue: to be looked for in the list, or by id. */
+  /**
+   * Takes what is due out of the queue: to be looked for in the list, or by id. Of many that wait to be asked
+   * for by id the list may tell too.
+   */
   #beginSweep(now: number): void {
     if (this.#sweep !== undefined) return
-    const sought = new Set<Watched>()
+    const isBacklog = this.#byID.size > MANY_TASKS && now >= this.#lastSweepMs + BACKLOG_SWEEP_MS
+    const sought = new Set<Watched>(isBacklog ? this.#byID : [])
     while ((this.#due.peekDueMs() ?? Number.POSITIVE_INFINITY) <= now) {
       const watched = this.#due.pop()
       if (watched !== undefined) sought.add(watched)
     }
     if (sought.size === 0) return
+    this.#lastSweepMs = now
     if (this.#isListed(now)) this.#sweep = new ListSweep(sought)
     else for (const watched of sought) this.#byID.add(watched)
   }
@@ -235,7 +243,7 @@ export class CredentialWatch {
   #noteListed({ taskID, hasEnded, status, progress }: ListedTask, sweep: ListSweep): boolean {
     const watched = this.#tasks.get(taskID)
     if (watched === undefined) return false
-    const wasSought = sweep.found(watched)
+    const wasSought = sweep.note(watched)
     if (watched.look !== undefined || this.#ended.has(watched)) return true
     if (!hasEnded) {
       this.#byID.delete(watched)

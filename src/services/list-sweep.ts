@@ -7,7 +7,7 @@ const PAGE_SIZE = 100
 const FEW_LEFT = 2
 /** From so many on it is worth while to read the list of running tasks too. */
 const MANY_LEFT = 10
-/** Expected finds of a page before one was read; how much the last page counts; below which reading ends. */
+/** Watched tasks expected of a page before one was read; how much is remembered of it; below which reading ends. */
 const FIRST_YIELD = 4
 const YIELD_MEMORY = 0.7
 const LEAST_YIELD = 1
@@ -22,7 +22,7 @@ export class ListSweep {
   #status: 'running' | undefined
   #nextToken: string | undefined
   #yield = FIRST_YIELD
-  #found = 0
+  #shown = 0
   isPageUnderWay = false
   isOver = false
 
@@ -39,11 +39,10 @@ export class ListSweep {
     return this.#sought
   }
 
-  /** A page has shown the task; says whether it was sought. */
-  found(watched: Watched): boolean {
-    const wasSought = this.#sought.delete(watched)
-    if (wasSought) this.#found += 1
-    return wasSought
+  /** A page has shown a watched task; says whether it was sought. */
+  note(watched: Watched): boolean {
+    this.#shown += 1
+    return this.#sought.delete(watched)
   }
 
   /** The task need not be sought any more. */
@@ -53,8 +52,8 @@ export class ListSweep {
 
   /** A page was read; decides whether another is worth its request. */
   turnPage(nextToken: string | undefined): void {
-    this.#yield = YIELD_MEMORY * this.#yield + (1 - YIELD_MEMORY) * this.#found
-    this.#found = 0
+    this.#yield = YIELD_MEMORY * this.#yield + (1 - YIELD_MEMORY) * this.#shown
+    this.#shown = 0
     this.#nextToken = nextToken
     const isExhausted = nextToken === undefined || this.#yield < LEAST_YIELD
     if (this.#sought.size <= FEW_LEFT) this.isOver = true

@@ -16,6 +16,9 @@ import type { Spool } from './spool.ts'
 /** As much of a file is read before its size has to be known. */
 const READ_AHEAD_BYTES = 8 * 2 ** 20
 
+/** A form's closing line may be shorter by its line end than expected; one byte more, so that the end is seen. */
+const CLOSING_SLACK_BYTES = 3
+
 /** How often the last step of an upload is asked for. */
 const FINALISE_TRIES = 3
 
@@ -168,8 +171,7 @@ class Upload {
   /** Reads ahead: the file may end soon; if it does not, it may be known where it must. */
   async #findSize(): Promise<number | undefined> {
     const { expectedBytes } = this.#file
-    // Room for a closing line that is shorter than expected.
-    const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + 2)
+    const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
     const list = await this.#intake.take(bytes)

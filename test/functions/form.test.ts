@@ -88,5 +88,6 @@ test('a form may be followed by events, uploads included', async () => {
   const answer = await submit('special', [{ name: 'file', text: 'hello', filename: 'a.txt' }], {
     accept: 'text/event-stream',
   })
-  expect(answer.text).toMatch(/event: created[\s\S]*event: success/)
+  expect(answer.text).toMatch(/^event: upload[\s\S]*event: created[\s\S]*event: success/)
+  expect(gateway.logs.filter(({ level }) => Number(level) >= 50)).toEqual([])
 })

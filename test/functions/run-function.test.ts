@@ -180,3 +180,17 @@ test('a configuration read anew holds from the next request on', async () => {
     await own.close()
   }
 })
+
+test('with a key a function is run once, and wrong inputs use no key up', async () => {
+  const headers = { 'idempotency-key': 'key-of-a-function' }
+  const refused = await run(gateway, 'typed', { text: 1 }, { headers })
+  expect(refused.status).toBe(400)
+  const first = await run(gateway, 'typed', { text: 'x' }, { headers })
+  const again = await run(gateway, 'typed', { text: 'x' }, { headers })
+  expect([first.status, again.status]).toEqual([200, 200])
+  expect(again.headers['idempotency-replayed']).toBe('true')
+  expect(again.json).toEqual(first.json)
+  const other = await run(gateway, 'typed', { text: 'y' }, { headers })
+  expect([other.status, other.json.code]).toEqual([422, 'idempotency_key_reused'])
+  expect(creates()).toBe(1)
+})

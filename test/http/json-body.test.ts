@@ -180,6 +180,12 @@ test.each(['/run', '/tasks'])('POST %s takes no other name than the documented o
   expect(JSON.stringify(problem)).not.toContain('x.example')
 })
 
+test('an answer does not list a million mistakes, nor endless names', async () => {
+  const members = Array.from({ length: 5_000 }, (_, at) => `,"${'x'.repeat(at === 0 ? 1_000 : 1)}${at}":0`)
+  const problem = await refused('/run', withMembers(members.join('')), 400, 'invalid_request')
+  expect(JSON.stringify(problem).length).toBeLessThan(8 * 1024)
+})
+
 test('the native create takes names that it does not know, and passes them on', async () => {
   const body = withMembers(',"metadata":{"a":1}')
   const answer = await send(`${gateway.url}/v3/users/me/tasks`, { body, headers: JSON_TYPE })

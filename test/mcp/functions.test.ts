@@ -49,7 +49,7 @@ describe.each(VERSIONS)('in version %s', (version) => {
     expect(greet?.description).toContain('Greets somebody.')
     expect(greet?.inputSchema).toMatchObject({
       type: 'object',
-      properties: { name: { type: 'string' } },
+      properties: { name: { type: 'string' }, idempotencyKey: { type: 'string' } },
       required: ['name'],
     })
     const typed = tools.find(({ name }) => name === 'typed')
@@ -139,4 +139,51 @@ test.each([
   expect(result.isError).toBe(true)
   expect(said(result).errors).toEqual([expect.objectContaining({ path })])
   expect(gateway.emulator.counts()['upload-init']).toBe(0)
+})
+
+describe('an idempotency key', () => {
+  const call = async (name: string, args: object) =>
+    (await connect()).callTool({ name, arguments: { ...args } as Record<string, unknown> })
+
+  test.each(['create_task', 'execute_task', 'create_block_task', 'execute_block_task'])(
+    'makes a repeat of %s safe',
+    async (name) => {
+      const args = { ...runOf('echo', { value: 1 }), idempotencyKey: `key-of-${name}` }
+      const first = said(await call(name, args))
+      const again = said(await call(name, args))
+      expect(again.taskID).toBe(first.taskID)
+      const other = await call(name, { ...args, inputValues: { value: 2 } })
+      expect(said(other)).toMatchObject({ code: 'idempotency_key_reused' })
+      expect(gateway.emulator.counts().create).toBe(1)
+    },
+  )
+
+  test('makes a repeat of a function safe, and is no input', async () => {
+    const first = said(await call('greet', { name: 'Ada', idempotencyKey: 'k1' }))
+    expect(first).toMatchObject({ status: 'success' })
+    expect(said(await call('greet', { idempotencyKey: 'k1', name: 'Ada' }))).toEqual(first)
+    expect(said(await call('greet', { name: 'Bob', idempotencyKey: 'k1' }))).toMatchObject({
+      code: 'idempotency_key_reused',
+    })
+    const [sent] = gateway.emulator.requests('create')
+    expect(JSON.parse(sent?.body?.toString() ?? '').inputValues).toEqual({ name: 'Ada' })
+    expect(gateway.emulator.counts().create).toBe(1)
+  })
+
+  test('a create that was started is joined by a run', async () => {
+    const args = { ...runOf('echo', { value: 3 }), idempotencyKey: 'joined' }
+    const { taskID } = said(await call('create_task', args))
+    expect(said(await call('execute_task', args))).toMatchObject({ taskID, status: 'success' })
+    expect(gateway.emulator.counts().create).toBe(1)
+  })
+
+  test('that is none is refused', async () => {
+    for (const idempotencyKey of ['', 'a b', 7]) {
+      const refused = await call('execute_task', { ...runOf('echo'), idempotencyKey })
+      expect(said(refused).errors).toEqual([expect.objectContaining({ path: '/idempotencyKey' })])
+      const greet = await call('greet', { name: 'Ada', idempotencyKey })
+      expect(said(greet).errors).toEqual([expect.objectContaining({ path: '/idempotencyKey' })])
+    }
+    expect(gateway.emulator.counts().create).toBe(0)
+  })
 })

@@ -60,12 +60,14 @@ export function postFiles(parts: FileRouteParts): Route {
     },
     handler: async (request, reply) => {
       const context = toContext(request, reply)
-      const { fields, files } = await receiveForm(context, request, reply, parts)
-      const errors = fields.map(({ name }) => ({ path: name, message: 'is no file' }))
-      if (errors.length === 0 && files.length === 0) errors.push({ path: '', message: 'has no file' })
+      const form = await receiveForm(context, request, reply, parts)
+      const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
+      if (errors.length === 0 && form.fileFields.length === 0)
+        errors.push({ path: '', message: 'has no file' })
       if (errors.length > 0) {
         throw new GatewayError({ code: 'invalid_request', detail: 'The form is not as documented.', errors })
       }
+      const files = await form.finalise()
       return reply.code(201).send({ files: files.map((file) => ({ field: file.field, ...toFile(file) })) })
     },
   })

@@ -30,7 +30,8 @@ const FunctionParams = Type.Object({ function: Type.String({ description: 'As GE
 
 const VERSION_HEADER = {
   'X-Package-Version': {
-    description: 'The version that was run; a tag such as latest while the registry is away.',
+    description:
+      'The version that was run (of a replay: that would be run now); a tag such as latest while the registry is away.',
     schema: Type.String(),
   },
 }
@@ -92,7 +93,8 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
           ? await receiveFunctionForm(parts, name, context, events, request, reply)
           : await readInputs(request, reply, parts.maxBodyBytes)
         const create = await functions.prepare(context, name, inputs)
-        reply.header('x-package-version', create.packageVersion)
+        // Too late for a header once events tell of an upload.
+        if (!reply.sent) reply.header('x-package-version', create.packageVersion)
         return { create, fingerprint }
       })
     },
