@@ -12,6 +12,7 @@ const SPARE_DESCRIPTORS = 1_000
 const FEW = 10
 const FEW_ROUNDS = 5
 const PROBE_INTERVAL_MS = 50
+const WARM_UP_ROUNDS = 10
 
 type Way = 'gateway' | 'sdk'
 type Load = { way: Way; url: string; count: number; seconds: readonly [from: number, to: number] }
@@ -71,8 +72,9 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
   return withProcesses(way, async ({ emulatorUrl, url, gateway }) => {
     await callUpstream(emulatorUrl, '/v3/user/pause')
     const idleMib = gateway === undefined ? 0 : await settledMib(gateway.pid)
+    const { create: created } = await readCounts(emulatorUrl)
     const report = startLoad({ way, url, count, seconds })
-    await createdAtLeast(emulatorUrl, count)
+    await createdAtLeast(emulatorUrl, created + count)
     await sleep(2_000)
     const waitingMib = gateway === undefined ? 0 : residentMib(gateway.pid)
     await callUpstream(emulatorUrl, '/_emulator/reset')
@@ -110,8 +112,10 @@ async function withProcesses<T>(way: Way, work: (running: Running) => Promise<T>
     gateway = await startGateway(emulatorUrl)
     const { msg } = JSON.parse(gateway.firstLine) as { msg: string }
     const url = /http:\S+/.exec(msg)?.[0] ?? ''
-    // What is made ready at the first request is no cost of waiting.
-    await callGateway(url, '/run', { blockName: 'echo' })
+    // What is made ready at the first requests is no cost of waiting.
+    for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+      await Promise.all(Array.from({ length: 100 }, () => callGateway(url, '/run', { blockName: 'echo' })))
+    }
     return await work({ emulatorUrl, url, gateway })
   } finally {
     await gateway?.stop()

@@ -17,7 +17,7 @@ const MANY_TASKS = 20
 /** A task is asked for by its id once in so many of its intervals, whatever the list shows of it. */
 const INTERVALS_ON_TRUST = 2.5
 /** One request in so many goes to such a check even when there are more urgent ones. */
-const CHECK_SHARE = 8
+const CHECK_SHARE = 16
 /** Results fetched at the same time. */
 const MAX_FETCHES = 32
 /** How long the list is left alone after it failed: doubled with each failure in a row. */
