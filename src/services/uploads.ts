@@ -8,8 +8,9 @@ import { pause, UploadAborted, unlessAborted } from './abort.ts'
 import type { ByteBudget, Lease } from './byte-budget.ts'
 import { type RequestContext, toCallContext } from './caller.ts'
 import type { Drain } from './drain.ts'
-import { type ByteSource, FileIntake, tooLarge } from './file-intake.ts'
+import { type ByteSource, ChunkList, FileIntake, tooLarge } from './file-intake.ts'
 import type { Owners } from './owners.ts'
+import { PartBuffer, SlabPool } from './part-buffer.ts'
 import { PartSender } from './part-sender.ts'
 import type { Spool } from './spool.ts'
 
@@ -87,7 +88,8 @@ export type UploadsParts = {
   random: () => number
 }
 
-export function createUploads(parts: UploadsParts): Uploads {
+export function createUploads(given: UploadsParts): Uploads {
+  const parts = { ...given, slabs: new SlabPool() }
   const { api, budget, drain, owners } = parts
   const limitBytes = ({ caller }: RequestContext) =>
     Math.min(caller.rules.limits.uploadBytes ?? Number.POSITIVE_INFINITY, parts.maxUploadBytes)
@@ -134,7 +136,7 @@ type StoredUpload = { plan: UploadPlan; sha256: string | undefined }
 
 /** One file on its way to the store. */
 class Upload {
-  readonly #parts: UploadsParts
+  readonly #parts: UploadsParts & { slabs: SlabPool }
   readonly #context: RequestContext
   readonly #file: IncomingFile
   readonly #limitBytes: number
@@ -144,7 +146,7 @@ class Upload {
   #ahead: Lease | undefined
 
   constructor(
-    parts: UploadsParts,
+    parts: UploadsParts & { slabs: SlabPool },
     context: RequestContext,
     file: IncomingFile,
     limitBytes: number,
@@ -174,7 +176,7 @@ class Upload {
     const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
-    const list = await this.#intake.take(bytes)
+    const list = await this.#intake.collect(new ChunkList(), bytes)
     this.#intake.putBack(list)
     if (list.bytes < bytes) {
       this.#ahead = lease.split(list.bytes)
@@ -251,9 +253,12 @@ class Upload {
     }
     try {
       leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
-      const { chunks, bytes: taken } = await intake.take(bytes)
-      if (taken < bytes) throw this.#wrongSize(undefined)
-      sender.send({ url, chunks, bytes }, release)
+      const buffer = await intake.collect(new PartBuffer(this.#parts.slabs, bytes), bytes)
+      if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
+      sender.send({ url, chunks: buffer.chunks, bytes }, (wasSent) => {
+        release()
+        if (wasSent) buffer.recycle()
+      })
     } catch (error) {
       release()
       throw error
