@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // They need a Chromium: npm run test:browser.
+    exclude: ['test/browser/**'],
     // Real sockets and real processes: two files at a time on two cores, and a deadline for each test.
     maxWorkers: 2,
     testTimeout: 15_000,

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { buildApp, type Gateway } from '../src/app.ts'
 import { loadConfig } from '../src/config/load-config.ts'
@@ -13,6 +15,11 @@ const HOST = '127.0.0.1'
 /** Known to everyone who has read this, which is fine for a port of this machine with nothing behind it. */
 const TOKEN = 'demo-token-for-this-machine-only'
 const KEY = 'emulator-key'
+
+/** The file that goes through the demo's own run. */
+const FILE = { name: 'README.md', path: fileURLToPath(new URL('../README.md', import.meta.url)) }
+/** A block that reads a file and answers with its size, SHA-256 and number of words. */
+const INSPECT = { packageName: '@emulator/files', packageVersion: 'latest', blockName: 'inspect' }
 
 type Demo = { url: string; emulatorUrl: string; close(): Promise<void> }
 
@@ -107,15 +114,15 @@ ${curls(url)
 `)
 }
 
-/** One line each: a run, a run followed by events, a task whose result is asked for. */
+/** One line each: a run, a run followed by events, a run with a file. */
 function curls(url: string): string[] {
-  const json = `-H 'Authorization: Bearer ${TOKEN}' -H 'Content-Type: application/json'`
-  const echo = blockOf('echo', '{"value":"hello"}')
-  const sleep = blockOf('sleep', '{"seconds":3}')
+  const auth = `-H 'Authorization: Bearer ${TOKEN}'`
+  const json = `${auth} -H 'Content-Type: application/json'`
+  const fields = Object.entries(INSPECT).map(([name, value]) => `--form-string ${name}=${value}`)
   return [
-    `curl ${url}/run ${json} -d '${echo}'`,
-    `curl -N ${url}/run ${json} -H 'Accept: text/event-stream' -d '${sleep}'`,
-    `curl -sD - -o /dev/null ${url}/tasks ${json} -d '${echo}' | tr -d '\\r' | awk 'tolower($1)=="location:"{print $2}' | xargs -I@ curl '${url}@/result?wait=10' -H 'Authorization: Bearer ${TOKEN}'`,
+    `curl ${url}/run ${json} -d '${blockOf('echo', '{"value":"hello"}')}'`,
+    `curl -N ${url}/run ${json} -H 'Accept: text/event-stream' -d '${blockOf('sleep', '{"seconds":3}')}'`,
+    `curl ${url}/run ${auth} ${fields.join(' ')} -F 'file=@${FILE.path}'`,
   ]
 }
 
@@ -123,18 +130,21 @@ function blockOf(blockName: string, inputValues: string): string {
   return `{"packageName":"@emulator/basics","packageVersion":"latest","blockName":"${blockName}","inputValues":${inputValues}}`
 }
 
-/** One run with an answer that can be checked; prints both. */
+/** One run of a block that reads a real file, uploaded with the same request; prints what it found. */
 async function runOnce(url: string): Promise<boolean> {
+  const bytes = readFileSync(FILE.path)
+  const form = new FormData()
+  for (const [name, value] of Object.entries(INSPECT)) form.set(name, value)
+  form.set('file', new Blob([bytes]), FILE.name)
   const startedMs = performance.now()
   const answer = await fetch(`${url}/run`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-    body: blockOf('echo', '{"value":"hello from the demo"}'),
+    headers: { authorization: `Bearer ${TOKEN}` },
+    body: form,
   })
   const text = await answer.text()
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
-  console.log(
-    `One run, made just now: POST /run was answered with ${answer.status} after ${seconds} s\n\n  ${text}`,
-  )
-  return answer.status === 200 && text.includes('"resultData":[{"value":"hello from the demo"}]')
+  console.log(`One run, made just now: POST /run with ${FILE.name} (${bytes.length} bytes) was answered with`)
+  console.log(`${answer.status} after ${seconds} s; the block had read the file:\n\n  ${text}`)
+  return answer.status === 200 && text.includes(createHash('sha256').update(bytes).digest('hex'))
 }

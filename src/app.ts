@@ -1,15 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
-import { type AppParts, buildGraph, type Graph } from './graph.ts'
+import { type AppParts, buildGraph, type Graph, toDirectoryEntries } from './graph.ts'
 import { authenticate } from './http/authenticate.ts'
+import { allowBrowsers } from './http/cors.ts'
 import { observeRequests } from './http/observe-requests.ts'
 import { describeApi, openApiDocument } from './http/openapi.ts'
+import { tellLimits } from './http/rate-limit-fields.ts'
+import { createIdentifyReader } from './http/reader.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/route-table.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
+import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
+import { postMcp } from './http/routes/mcp.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
-import { postRun, postTask } from './http/routes/runs.ts'
+import { postRun, postTask, type RunRouteParts } from './http/routes/runs.ts'
 import {
   latestTasks,
   listTasks,
@@ -21,6 +26,8 @@ import {
 } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
+import { limitWrongTokens } from './http/wrong-tokens.ts'
+import { createMcpEndpoint } from './mcp/mcp-endpoint.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createMetricsServer, type MetricsServer } from './metrics/metrics-server.ts'
 import type { Uploads } from './services/uploads.ts'
@@ -28,6 +35,8 @@ import type { Uploads } from './services/uploads.ts'
 export type Gateway = {
   app: FastifyInstance
   routes: readonly RegisteredRoute[]
+  /** Puts the callers and functions of a configuration in force, from the next request on; nothing else of it. */
+  reload(config: Config): void
   /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
   metricsServer: MetricsServer | undefined
   /** How many tasks are looked at, and how many requests wait for one. */
@@ -41,7 +50,7 @@ export type Gateway = {
 export function buildApp(config: Config, parts: AppParts): Gateway {
   const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
   const graph = buildGraph(config, parts, metrics)
-  const { deadlines, drain, admission, watcher, identify, tasks, packages, runs, uploads } = graph
+  const { deadlines, drain, admission, watcher, limits, tasks, functions, runs, uploads } = graph
 
   const app = createServer({
     logger: parts.logger,
@@ -50,6 +59,9 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   })
   const routes = collectRoutes(app)
   const metricsServer = metrics && measureApp(app, metrics, graph)
+  allowBrowsers(app, (origin) => isKnownOrigin(config, graph, origin))
+  const entry = { ...graph, countWrongToken: limitWrongTokens(app), allowedOrigins: config.allowedOrigins }
+  const identifyReader = createIdentifyReader(entry)
   describeApi(app, parts.version)
   closeWhileDraining(app, drain)
 
@@ -57,19 +69,24 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
   const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
   const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
+  const mcp = createMcpEndpoint({ ...parts, ...graph, waits, keepAliveMs, log: parts.logger })
 
   // Open to everyone.
   app.register(async (open) => {
     open.route(livez())
     open.route(readyz(drain, admission))
-    open.route(openApiDocument(app))
+    open.route(openApiDocument(app, { functions, identifyReader }))
   })
 
   // Everything below needs a caller, and of the caller the scope that the route names.
   app.register(async (surface) => {
-    surface.addHook('onRequest', authenticate(identify, new Set(config.allowedOrigins)))
+    surface.addHook('onRequest', authenticate(entry))
+    surface.addHook('onSend', tellLimits(limits))
 
     surface.route(postRun(runParts))
+    surface.route(postFunctionRun({ ...runParts, functions }))
+    surface.route(listFunctions(functions))
+    surface.route(functionDetail(functions))
     surface.route(postTask(runParts))
     surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
     surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
@@ -84,18 +101,8 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     surface.route(postFiles(fileParts))
     surface.route(putFile(fileParts))
 
-    surface.route(nativeCreate(runParts))
-    surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
-    surface.route(latestTasks(tasks, { url: '/v3/users/me/tasks/latest', tag: 'native' }))
-    surface.route(taskDetail(tasks, { url: '/v3/users/me/tasks/:taskID', tag: 'native' }))
-    surface.route(nativeTaskResult(tasks, '/v3/users/me/tasks/:taskID/result'))
-    surface.route(taskLogs(tasks, { url: '/v3/users/me/tasks/:taskID/logs', tag: 'native' }))
-    surface.route(queueDashboard(tasks, { url: '/v3/users/me/dashboard', tag: 'native' }))
-    surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
-    surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
-    surface.route(nativeUploadInit(uploads))
-    surface.route(nativeUploadUrl(uploads))
-    surface.route(packageInfo(packages))
+    nativeSurface(surface, graph, runParts)
+    surface.route(postMcp({ ...config, mcp }))
   })
 
   app.register(methodNotAllowed(routes))
@@ -109,9 +116,35 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     routes,
     metricsServer,
     uploads,
+    reload: (next) => graph.directory.replace(toDirectoryEntries(next)),
     watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
     close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
   }
+}
+
+/** The upstream's own paths, for the official clients. */
+function nativeSurface(
+  surface: FastifyInstance,
+  { tasks, packages, uploads }: Graph,
+  runParts: RunRouteParts,
+): void {
+  surface.route(nativeCreate(runParts))
+  surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
+  surface.route(latestTasks(tasks, { url: '/v3/users/me/tasks/latest', tag: 'native' }))
+  surface.route(taskDetail(tasks, { url: '/v3/users/me/tasks/:taskID', tag: 'native' }))
+  surface.route(nativeTaskResult(tasks, '/v3/users/me/tasks/:taskID/result'))
+  surface.route(taskLogs(tasks, { url: '/v3/users/me/tasks/:taskID/logs', tag: 'native' }))
+  surface.route(queueDashboard(tasks, { url: '/v3/users/me/dashboard', tag: 'native' }))
+  surface.route(setQueuePaused(tasks, true, { url: '/v3/user/pause', tag: 'native' }))
+  surface.route(setQueuePaused(tasks, false, { url: '/v3/user/resume', tag: 'native' }))
+  surface.route(nativeUploadInit(uploads))
+  surface.route(nativeUploadUrl(uploads))
+  surface.route(packageInfo(packages))
+}
+
+/** Whether pages of this origin may talk to the gateway at all: for every caller, or for some. */
+function isKnownOrigin({ allowedOrigins }: Config, { directory }: Graph, origin: string): boolean {
+  return allowedOrigins.includes(origin) || directory.isOriginOfSomeApp(origin)
 }
 
 /** Counts what comes in and who waits; the port that tells it does not listen yet. */

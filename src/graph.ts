@@ -5,22 +5,35 @@ import { createHttpClient } from './cloud/http-client.ts'
 import { observeUpstream } from './cloud/observe-upstream.ts'
 import { createPartStore } from './cloud/part-store.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi } from './cloud/task-api.ts'
+import { createTaskApi, type TaskApi } from './cloud/task-api.ts'
 import { createUploadApi } from './cloud/upload-api.ts'
 import { createUpstream, type Upstream } from './cloud/upstream.ts'
 import type { Config } from './config/config.ts'
 import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { type Admission, createAdmission } from './services/admission.ts'
+import { createBreaker } from './services/breaker.ts'
 import { createByteBudget } from './services/byte-budget.ts'
 import { createCreateTask } from './services/create-task.ts'
 import type { LookAt } from './services/credential-watch.ts'
+import {
+  createDirectory,
+  type Directory,
+  type DirectoryEntries,
+  type KnownApp,
+} from './services/directory.ts'
 import { createDrain, type Drain } from './services/drain.ts'
-import { createIdentify, type Identify, type KnownApp } from './services/identify.ts'
+import { createNamedFunctions, type NamedFunctions } from './services/functions.ts'
+import { createIdempotency, type IdempotencyTimes } from './services/idempotency.ts'
+import { createIdentify, type Identify } from './services/identify.ts'
+import { createInputValidation } from './services/input-validation.ts'
+import { createLimits, type Limits } from './services/limits.ts'
 import { createOwners } from './services/owners.ts'
+import { createPackageInfo } from './services/package-info.ts'
 import { createPackages, type Packages } from './services/packages.ts'
 import { createRuns, type Runs } from './services/runs.ts'
 import { createSpool, type Spool } from './services/spool.ts'
+import type { ReadPage } from './services/task-listing.ts'
 import { createTasks, type Tasks } from './services/tasks.ts'
 import { createUploads, type Uploads } from './services/uploads.ts'
 import { createWatcher, type Watcher } from './services/watcher.ts'
@@ -40,6 +53,7 @@ export type AppParts = {
   uploadMemoryBytes?: number
   /** Where bodies of unknown length are spooled; default the system's place for temporary files. */
   spoolDirectory?: string
+  idempotencyTimes?: Partial<IdempotencyTimes>
 }
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
@@ -50,9 +64,12 @@ export type Graph = {
   drain: Drain
   admission: Admission
   watcher: Watcher
+  directory: Directory
   identify: Identify
+  limits: Limits
   tasks: Tasks
   packages: Packages
+  functions: NamedFunctions
   runs: Runs
   uploads: Uploads
   spool: Spool
@@ -62,70 +79,121 @@ export type Graph = {
   close(): Promise<void>
 }
 
+/** What a create may take beside its call upstream: writing down, and its turn in a busy process. */
+const CREATE_MARGIN_MS = 5_000
+
 /** Builds the graph and does nothing yet: no connection, no timer. `metrics` counts what goes upstream. */
 export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | undefined): Graph {
-  const { logger, version, store, now, random } = parts
+  const { logger: log, store, now, random } = parts
   const deadlines = { ...DEADLINES, ...parts.deadlines }
-  const client = createHttpClient({ allowInsecure: config.upstream.allowInsecure })
-  const upstreamAt = (baseUrl: string): Upstream => {
-    const upstream = createUpstream(client, baseUrl, {
-      userAgent: `oomol-gateway/${version}`,
-      now,
-      deadlines,
-    })
-    return metrics === undefined ? upstream : observeUpstream(upstream, metrics.observeUpstream, now)
-  }
-  const api = createTaskApi(upstreamAt(config.upstream.taskUrl))
+  const cloud = createCloud(config, parts, deadlines, metrics)
+  const api = cloud.tasks
 
   const drain = createDrain()
+  const directory = createDirectory(toDirectoryEntries(config))
+  const limits = createLimits(now)
   const owners = createOwners(store, now)
   const admission = createAdmission(config.maxConcurrentRuns)
-  const lookAt: LookAt = async (credential, taskID, signal) =>
-    (await api.result({ credential, signal }, taskID)).state
-  const watcher = createWatcher({ lookAt, pollRate: config.pollRate, now, random, ...deadlines })
-  const createTask = createCreateTask({ api, owners, drain, now, log: logger })
+  const { lookAt, readPage } = createLooks(api)
+  const watcher = createWatcher({ lookAt, readPage, pollRate: config.pollRate, now, random, ...deadlines })
+  const packageInfo = createPackageInfo({
+    registry: cloud.registry,
+    now,
+    onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
+  })
+  const times = { attemptMs: deadlines.createMs + CREATE_MARGIN_MS, ...parts.idempotencyTimes }
+  const idempotency = createIdempotency({ store, owners, drain, readPage, now, log, times })
+  const breaker = createBreaker(now, random)
+  const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const createTask = createCreateTask({
+    api,
+    owners,
+    drain,
+    limits,
+    idempotency,
+    breaker,
+    now,
+    log,
+    findPlainProblems,
+  })
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
+  const budget = createByteBudget({
+    limitBytes: parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES,
+    maxWaitMs: deadlines.uploadRoomMs,
+  })
+  const { maxUploadBytes } = config
+  const uploadParts = { api: cloud.uploads, store: cloud.parts, budget, spool, owners, drain }
 
   return {
     deadlines,
     drain,
     admission,
     watcher,
-    identify: createIdentify(toIdentifyOptions(config)),
+    directory,
+    identify: createIdentify({ ...toIdentifyOptions(config), directory }),
+    limits,
     tasks: createTasks(api, owners),
-    packages: createPackages(createRegistryApi(upstreamAt(config.upstream.registryUrl))),
-    runs: createRuns({ api, createTask, owners, watcher, admission, drain, now }),
-    uploads: createUploads({
-      api: createUploadApi(upstreamAt(config.upstream.uploadUrl), config.upstream),
-      store: createPartStore(client, { now, deadlines }),
-      budget: createByteBudget({
-        limitBytes: parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES,
-        maxWaitMs: deadlines.uploadRoomMs,
-      }),
-      spool,
-      owners,
-      drain,
-      maxUploadBytes: config.maxUploadBytes,
-      random,
-    }),
+    packages: createPackages(cloud.registry),
+    functions: createNamedFunctions(() => directory.current().functions, { packageInfo, now, log }),
+    runs: createRuns({ api, createTask, owners, watcher, admission, drain, limits, now }),
+    uploads: createUploads({ ...uploadParts, maxUploadBytes, random }),
     spool,
-    abandonCalls: () => client.close(),
+    abandonCalls: () => cloud.close(),
     close: async () => {
       watcher.close()
-      await client.close()
+      await cloud.close()
       await spool.close()
       await store.close()
     },
   }
 }
 
-/** Who may call, from the configuration; keys become credentials here and nowhere else. */
-function toIdentifyOptions(config: Config) {
+/** Upstream's APIs and the store of presigned parts, over one client. */
+function createCloud(
+  { upstream }: Config,
+  { version, now }: AppParts,
+  deadlines: Deadlines,
+  metrics: Metrics | undefined,
+) {
+  const client = createHttpClient({ allowInsecure: upstream.allowInsecure })
+  const at = (baseUrl: string): Upstream => {
+    const api = createUpstream(client, baseUrl, { userAgent: `oomol-gateway/${version}`, now, deadlines })
+    return metrics === undefined ? api : observeUpstream(api, metrics.observeUpstream, now)
+  }
+  return {
+    tasks: createTaskApi(at(upstream.taskUrl)),
+    registry: createRegistryApi(at(upstream.registryUrl)),
+    uploads: createUploadApi(at(upstream.uploadUrl), upstream),
+    parts: createPartStore(client, { now, deadlines }),
+    close: () => client.close(),
+  }
+}
+
+/** How single tasks and pages of the list are looked at by whoever waits or searches. */
+function createLooks(api: TaskApi): { lookAt: LookAt; readPage: ReadPage } {
+  return {
+    lookAt: async (credential, taskID, signal) => (await api.result({ credential, signal }, taskID)).state,
+    readPage: (credential, { size, ...query }, signal) =>
+      api.page({ credential, ...(signal && { signal }) }, { size: String(size), ...query }),
+  }
+}
+
+/** Who comes without a token, from the configuration. */
+function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
+}
+
+/**
+ * Who may call and what they may call by name, from the configuration; keys become credentials in these two
+ * and nowhere else.
+ */
+export function toDirectoryEntries(config: Config): DirectoryEntries {
   const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
   const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
     const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }
   })
-  return { apps, anyone: config.auth === 'none' ? organisation : undefined, cookieMode: config.cookieMode }
+  return { apps, functions: config.functions }
 }

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
-import closeWithGrace from 'close-with-grace'
+import closeWithGrace, { type Options as CloseWithGraceOptions } from 'close-with-grace'
 import { type Logger, pino } from 'pino'
 import { buildApp, type Gateway } from './app.ts'
 import type { Config } from './config/config.ts'
-import { loadConfig } from './config/load-config.ts'
+import { loadConfig, reloadCallers } from './config/load-config.ts'
 import { ConfigError, formatConfigProblems } from './config/problems.ts'
 import { openStore } from './store/open-store.ts'
 import type { Store } from './store/store.ts'
 import { StoreOpenError } from './store/store-open-error.ts'
+
+/** Connections that may wait to be taken: very many callers may come at once. The system may allow fewer. */
+const BACKLOG = 4096
 
 /** What `sysexits.h` calls EX_CONFIG. */
 const EXIT_CONFIG = 78
@@ -22,16 +25,31 @@ async function run(): Promise<void> {
   const gateway = buildApp(config, { logger, version, store, now: Date.now, random: Math.random })
 
   // The inner deadline is shorter than this one, which is for a shutdown that is itself at fault.
-  closeWithGrace({ delay: config.shutdownGraceMs, logger: false }, async ({ signal, err }) => {
+  const grace: CloseWithGraceOptions = { delay: config.shutdownGraceMs, logger: false, skip: ['SIGHUP'] }
+  closeWithGrace(grace, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unforeseen error, shutting down')
     else logger.info({ signal }, 'shutting down')
     await gateway.close()
     logger.info('shut down')
   })
 
+  process.on('SIGHUP', () => reload(gateway, config, logger))
+
   await listenOrExit(gateway, config, logger)
   if (config.auth === 'none') {
     logger.warn('GATEWAY_AUTH=none: whoever reaches this address acts with the key of the organisation')
+  }
+}
+
+/** Callers and functions as their files say now; when they say nothing sound, everything stays as it is. */
+function reload(gateway: Gateway, config: Config, logger: Logger): void {
+  try {
+    const next = reloadCallers(config, process.env)
+    gateway.reload(next)
+    logger.info({ callers: next.callers.length, functions: next.functions.length }, 'callers reloaded')
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    logger.error({ problems: error.problems }, 'callers not reloaded: the ones before stay')
   }
 }
 
@@ -62,7 +80,7 @@ async function listenOrExit({ app, metricsServer }: Gateway, config: Config, log
   try {
     if (metricsPort !== undefined) await metricsServer?.listen({ host, port: metricsPort })
     what = 'HOST and PORT'
-    await app.listen({ host, port })
+    await app.listen({ host, port, backlog: BACKLOG })
   } catch (error) {
     log.fatal({ code: (error as NodeJS.ErrnoException).code }, `${what} cannot be listened on`)
     process.exit(1)

@@ -1,8 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { afterEach, expect, test } from 'vitest'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { afterEach, expect, test, vi } from 'vitest'
 
-const START_MS = 10_000
+/* A start compiles what it imports; on a machine that is busy with other tests that takes its time. */
+const START_MS = 20_000
 const END_MS = 5_000
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const started: ReturnType<typeof startDemo>[] = []
 afterEach(() => {
@@ -49,8 +54,9 @@ function within<T>(promise: Promise<T>, what: string, ms: number): Promise<T> {
 test('with --once it makes a run of its own, prints its result and ends with 0', async () => {
   const demo = run('--once')
   expect(await within(demo.exit, 'the demo did not end', START_MS)).toBe(0)
+  const sha256 = createHash('sha256').update(readFileSync('README.md')).digest('hex')
+  expect(demo.output()).toContain(`"sha256":"${sha256}"`)
   expect(demo.output()).toContain('"status":"success"')
-  expect(demo.output()).toContain('POST /run was answered with 200')
 })
 
 test.each(['SIGINT', 'SIGTERM'] as const)('%s ends it with 0 and nothing on the screen', async (signal) => {

@@ -36,7 +36,7 @@ export function startNode(
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGTERM')
+  child.kill('SIGKILL')
   await gone
 }
 

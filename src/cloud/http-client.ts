@@ -58,7 +58,7 @@ export class TransportError extends Error {
 export type HttpClient = {
   /** Makes the call once. Rejects with `TransportError` and nothing else; statuses are not judged. */
   call(call: HttpCall): Promise<HttpAnswer>
-  /** Ends every connection at once; calls under way reject with `aborted`. */
+  /** Ends every connection at once; calls under way and all later ones reject. */
   close(): Promise<void>
 }
 
@@ -66,6 +66,7 @@ export type HttpClient = {
 export function createHttpClient(options: { allowInsecure: boolean }): HttpClient {
   const connect = createConnector({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const pools = new Map<string, Pool>()
+  let isClosed = false
 
   const poolOf = (origin: string): Pool => {
     let pool = pools.get(origin)
@@ -84,9 +85,12 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
   }
 
   return {
-    call: (call) =>
-      new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin))),
+    call: (call) => {
+      if (isClosed) return Promise.reject(new TransportError('aborted', false))
+      return new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin)))
+    },
     close: async () => {
+      isClosed = true
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
       pools.clear()
     },

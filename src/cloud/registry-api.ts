@@ -4,17 +4,18 @@ import type { CallContext, Upstream, UpstreamAnswer } from './upstream.ts'
 export type RegistryApi = {
   packageInfo(
     context: CallContext,
-    query: { packageName: string; version: string; lang: string | undefined },
+    query: { packageName: string; version: string; lang: string | undefined; deadlineMs?: number },
   ): Promise<UpstreamAnswer>
 }
 
 export function createRegistryApi(upstream: Upstream): RegistryApi {
   return {
-    packageInfo: (context, { packageName, version, lang }) => {
+    packageInfo: (context, { packageName, version, lang, deadlineMs }) => {
       const query = lang === undefined ? '' : `?lang=${encodeURIComponent(lang)}`
       const name = encodeURIComponent(packageName)
       const path = `/-/oomol/package-info/${name}/${encodeURIComponent(version)}${query}`
-      return upstream.call(context, { operation: 'package-info', method: 'GET', path })
+      const call = { operation: 'package-info', method: 'GET', path } as const
+      return upstream.call(context, deadlineMs === undefined ? call : { ...call, deadlineMs })
     },
   }
 }

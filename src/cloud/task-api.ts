@@ -1,6 +1,7 @@
 import { isJsonObject } from '../domain/json.ts'
 import { isTaskID } from '../domain/names.ts'
 import { type TaskState, toTaskState } from '../domain/task.ts'
+import { type TaskPage, toTaskPage } from '../domain/task-page.ts'
 import {
   type CallContext,
   toAnswerObject,
@@ -12,8 +13,8 @@ import {
 /** The query of a list as upstream knows it; checked by whoever calls. */
 export type ListQuery = {
   size?: string
-  nextToken?: string
-  status?: string
+  nextToken?: string | undefined
+  status?: string | undefined
   taskType?: string
   workload?: string
   workloadID?: string
@@ -25,6 +26,8 @@ export type TaskApi = {
   /** Sends the body as it is. Never repeated. `answer` is upstream's own. */
   create(context: CallContext, body: Buffer): Promise<{ taskID: string; answer: UpstreamAnswer }>
   list(context: CallContext, query: ListQuery): Promise<UpstreamAnswer>
+  /** The same for ourselves: what stands in it. */
+  page(context: CallContext, query: ListQuery): Promise<TaskPage>
   latest(context: CallContext, workloadIDs: readonly string[]): Promise<UpstreamAnswer>
   detail(context: CallContext, taskID: string): Promise<UpstreamAnswer>
   result(context: CallContext, taskID: string): Promise<{ state: TaskState; answer: UpstreamAnswer }>
@@ -56,6 +59,12 @@ export function createTaskApi(upstream: Upstream): TaskApi {
       return { taskID, answer }
     },
     list: (context, query) => read(context, 'list', `${TASKS}${toQuery(query)}`),
+    page: async (context, query) => {
+      const { value } = await read(context, 'list', `${TASKS}${toQuery(query)}`)
+      const page = toTaskPage(value)
+      if (page === undefined) throw unreadable('list')
+      return page
+    },
     latest: (context, workloadIDs) =>
       read(context, 'latest', `${TASKS}/latest${toQuery({ workloadIDs: workloadIDs.join(',') })}`),
     detail: (context, taskID) => read(context, 'detail', `${TASKS}/${taskID}`),

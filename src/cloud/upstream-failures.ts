@@ -61,13 +61,21 @@ export function toAnswerFailure(
 ): Failure {
   const { status } = answer
   if (status >= 400 && status <= 499) return toRejection(answer, operation, credential, nowMs)
-  if (status === 503)
+  if (operation === 'create' && !isRefusal(answer)) return { code: 'create_outcome_unknown', repeated: false }
+  if (status === 503) {
     return { code: 'upstream_unavailable', retryAfterSeconds: retryAfterSeconds(answer, nowMs) }
-  // A page of some proxy in between does not tell what became of a create.
-  const told = messageOf(answer) !== undefined
-  if (operation === 'create' && !told) return { code: 'create_outcome_unknown', repeated: false }
+  }
   if (status >= 500 && status <= 599) return { code: 'upstream_error', retryable: operation !== 'create' }
   return { code: 'upstream_invalid_response', detail: 'Upstream gave a status that is not as documented.' }
+}
+
+/**
+ * Whether an answer of 500 and above tells that nothing was created. The page of some proxy does not, nor
+ * do 502 and 504: they say that the one in front lost sight of the one behind.
+ */
+function isRefusal(answer: HttpAnswer): boolean {
+  const isTold = messageOf(answer) !== undefined
+  return answer.status === 500 ? isTold : answer.status === 503 && (isTold || 'retry-after' in answer.headers)
 }
 
 function toRejection(

@@ -1,5 +1,5 @@
 import { DEADLINES, type Deadlines } from '../domain/deadlines.ts'
-import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
+import { type JsonObject, JsonProblem, parseForeignObject } from '../domain/json.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
 import type { Credential } from './credential.ts'
@@ -111,7 +111,7 @@ function toSuccess(
 /** The answer as an object whose members' bytes can be passed on. Throws `upstream_invalid_response`. */
 export function toAnswerObject(answer: UpstreamAnswer, operation: Operation): JsonObject {
   try {
-    return parseJsonObject(answer.bytes)
+    return parseForeignObject(answer.bytes)
   } catch (error) {
     if (error instanceof JsonProblem) throw unreadable(operation)
     throw error

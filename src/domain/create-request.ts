@@ -8,6 +8,13 @@ export type CreateRequest = {
   blockName: string
   inputValues: Buffer | undefined
   body: Buffer
+  /** The named function this is a run of; set by services/functions.ts alone: it is then what rules are asked about. */
+  functionName?: string
+  /**
+   * What is wrong with the inputs, if they were looked at already; a create with any is refused. Not thrown at
+   * once: the repeat of a create that was made is answered, whatever its inputs would be held against today.
+   */
+  inputProblems?: readonly { path: string; message: string }[]
 }
 
 /** A create from its parts; the inputs are passed on byte for byte. */

@@ -37,24 +37,33 @@ const PROTO_MEMBER =
  * nested too deep, names a member twice at the top level, or has a `__proto__`.
  */
 export function parseJsonObject(bytes: Buffer): JsonObject {
-  if (!isUtf8(bytes)) throw new JsonProblem('The body is not valid UTF-8.')
   checkDepth(bytes)
-  const text = bytes.toString('utf8')
+  const object = parseForeignObject(bytes)
+  if (PROTO_MEMBER.test(bytes.toString('utf8'))) {
+    throw new JsonProblem('The body has a member named __proto__.')
+  }
+  const names = new Set<string>()
+  for (const { name } of object.members) {
+    if (names.has(name)) throw new JsonProblem('A name stands twice at the top level of the body.')
+    names.add(name)
+  }
+  return object
+}
+
+/**
+ * The same for what is only passed on, bytes as they are: a task's result may be as deep as its block made
+ * it, and hold any name. Throws `JsonProblem` when the text is not UTF-8, not JSON or not an object.
+ */
+export function parseForeignObject(bytes: Buffer): JsonObject {
+  if (!isUtf8(bytes)) throw new JsonProblem('The body is not valid UTF-8.')
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(bytes.toString('utf8'))
   } catch {
     throw new JsonProblem('The body is not valid JSON.')
   }
   if (!isJsonObject(value)) throw new JsonProblem('The body is not a JSON object.')
-  if (PROTO_MEMBER.test(text)) throw new JsonProblem('The body has a member named __proto__.')
-  const members = topLevelMembers(bytes)
-  const names = new Set<string>()
-  for (const { name } of members) {
-    if (names.has(name)) throw new JsonProblem('A name stands twice at the top level of the body.')
-    names.add(name)
-  }
-  return { bytes, value, members }
+  return { bytes, value, members: topLevelMembers(bytes) }
 }
 
 /** Whether a parsed JSON value is an object, not an array and not null. */
@@ -62,9 +71,39 @@ export function isJsonObject(value: unknown): value is { readonly [name: string]
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The bytes of the member of that name, or undefined. */
+/** The bytes of the member of that name, or undefined; of one that stands twice the last, as parsers have it. */
 export function memberBytes(object: JsonObject, name: string): Buffer | undefined {
-  return object.members.find((member) => member.name === name)?.bytes
+  return object.members.findLast((member) => member.name === name)?.bytes
+}
+
+/**
+ * The bytes of the last top-level member of that name in a text that is known to be a JSON object: the one
+ * that parsing keeps. For answers that are passed on whatever else is in them.
+ */
+export function lastMemberBytes(bytes: Buffer, name: string): Buffer | undefined {
+  return topLevelMembers(bytes).findLast((member) => member.name === name)?.bytes
+}
+
+/** The bytes of each element of a text that is known to be a JSON array, without the white space around them. */
+export function arrayElements(bytes: Buffer): Buffer[] {
+  const elements: Buffer[] = []
+  let depth = 0
+  let start = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) at = endOfString(bytes, at)
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      if (++depth === 1) start = at + 1
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte === COMMA) {
+      const ends = byte === COMMA ? depth === 1 : --depth === 0
+      if (!ends) continue
+      const element = trimJsonSpace(bytes.subarray(start, at))
+      // Only the array without elements has an empty one.
+      if (element.length > 0) elements.push(element)
+      start = at + 1
+    }
+  }
+  return elements
 }
 
 /** The index of the quote that ends the string beginning at `start`, or the text's length. */

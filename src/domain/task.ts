@@ -44,9 +44,13 @@ export function toTaskState(answer: JsonObject): TaskState | undefined {
 /** A failed task from whatever upstream said of it. */
 export function toFailedTask(error: unknown): TaskState {
   const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
-  const message =
-    typeof said === 'string' && said !== '' ? said.slice(0, MAX_MESSAGE_LENGTH) : 'The task failed.'
+  const message = typeof said === 'string' && said !== '' ? cut(said) : 'The task failed.'
   return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }
+}
+
+/** Not in the middle of a surrogate pair. */
+function cut(text: string): string {
+  return text.slice(0, MAX_MESSAGE_LENGTH).replace(/[\ud800-\udbff]$/, '')
 }
 
 /** The answer of a run that succeeded, as JSON: upstream's bytes under the gateway's four names. */

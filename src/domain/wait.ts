@@ -9,7 +9,8 @@ export function parsePrefer(header: string | undefined): Preferences {
   const preferences: Preferences = { respondAsync: false, waitSeconds: undefined }
   for (const preference of (header ?? '').split(',')) {
     const [token = ''] = preference.split(';')
-    const [name = '', value = ''] = token.split('=').map((part) => part.trim())
+    const [name = '', ...values] = token.split('=').map((part) => part.trim())
+    const value = values.join('=')
     if (name.toLowerCase() === 'respond-async' && !token.includes('=')) preferences.respondAsync = true
     const seconds = /^"?(\d{1,15})"?$/.exec(value)?.[1]
     if (name.toLowerCase() === 'wait' && seconds !== undefined) preferences.waitSeconds ??= Number(seconds)

@@ -4,15 +4,23 @@ import type { RequestContext } from '../services/caller.ts'
 import type { CreatedTask } from '../services/create-task.ts'
 import type { AwaitedTask, Runs } from '../services/runs.ts'
 import { toContext } from './caller.ts'
+import { isForm } from './form.ts'
+import { idempotencyKeyOf } from './idempotency-key.ts'
 import { sendRunAnswer, toRunAnswer } from './run-answer.ts'
 import { createRunEvents, type RunEvents } from './run-events.ts'
 import { type AnswerForm, answerFormOf, applyPreference, type WaitLimits } from './run-wait.ts'
+
+/** A create, and what tells the request it was made of from others with the same `Idempotency-Key`. */
+export type PreparedCreate = { create: CreateRequest; fingerprint: string }
 
 /**
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
  * takes long before the create may be told on it.
  */
-export type PrepareCreate = (context: RequestContext, events: RunEvents | undefined) => Promise<CreateRequest>
+export type PrepareCreate = (
+  context: RequestContext,
+  events: RunEvents | undefined,
+) => Promise<PreparedCreate>
 
 type WaitingForm = Exclude<AnswerForm, { kind: 'async' }>
 
@@ -25,16 +33,34 @@ export async function answerRun(
 ): Promise<FastifyReply> {
   const form = answerFormOf(request, waits)
   const context = toContext(request, reply)
+  // The files of a form go upstream before the create that could still be refused.
+  if (isForm(request)) runs.requireCreate(context)
   if (form.kind === 'async') {
-    const created = await runs.create(context, await prepare(context, undefined))
+    const created = await createOnce(runs, context, request, reply, prepare)
     applyPreference(reply, form)
     return sendCreated(created, reply)
   }
   return answerWaiting(runs, context, form, request, reply, async (events) => {
-    const { taskID, createdAtMs } = await runs.create(context, await prepare(context, events))
-    events?.created(taskID)
-    return { taskID, createdAtMs, isNew: true }
+    const created = await createOnce(runs, context, request, reply, prepare, events)
+    events?.created(created.taskID)
+    return { ...created, isOwn: true, isNew: !created.isReplayed }
   })
+}
+
+/** Creates the task of a request, or gives the one that an earlier request with the same key created. */
+export async function createOnce(
+  runs: Runs,
+  context: RequestContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  prepare: PrepareCreate,
+  events?: RunEvents,
+): Promise<CreatedTask> {
+  const key = idempotencyKeyOf(request)
+  const { create, fingerprint } = await prepare(context, events)
+  const created = await runs.create(context, create, key === undefined ? undefined : { key, fingerprint })
+  if (created.isReplayed && !reply.sent) reply.header('idempotency-replayed', 'true')
+  return created
 }
 
 /** Waits for a task and answers when it has ended or the wait is over; the caller has a place among those who wait. */
@@ -46,7 +72,7 @@ export async function answerWaiting(
   reply: FastifyReply,
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {
-  const leave = runs.enter()
+  const leave = runs.enter(context)
   const events = form.kind === 'events' ? createRunEvents(request, reply, form.keepAliveMs) : undefined
   try {
     applyPreference(reply, form)

@@ -1,37 +1,58 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../errors.ts'
-import { requireScope } from '../services/caller.ts'
+import { type Caller, requireScope } from '../services/caller.ts'
 import type { Identify } from '../services/identify.ts'
+import type { Limits } from '../services/limits.ts'
+import { requireOrigin } from './origins.ts'
 import { headerOf, refuseRepeatedHeaders, TOKEN_COOKIE } from './request-headers.ts'
+import type { CountWrongToken } from './wrong-tokens.ts'
 
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+export type AuthenticateParts = {
+  identify: Identify
+  limits: Limits
+  countWrongToken: CountWrongToken
+  /** Exact origins that every caller may come from. */
+  allowedOrigins: readonly string[]
+}
 
 /**
  * The hook in front of every route of a surface: who is it, and may it come in here. Runs before a byte of
- * the body is read. Throws 400, 401 or 403.
+ * the body is read. Throws 400, 401, 403 or 429.
  */
-export function authenticate(identify: Identify, allowedOrigins: ReadonlySet<string>) {
+export function authenticate(parts: AuthenticateParts) {
   return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
     refuseRepeatedHeaders(request)
     const { scope } = request.routeOptions.config
     if (scope === 'public') return
-    const caller = identify({
-      authorization: headerOf(request, 'authorization'),
-      cookieToken: request.cookies[TOKEN_COOKIE],
-    })
-    request.caller = caller
+    const caller = await identifyCaller(parts, request)
+    parts.limits.takeRequest(caller)
     // A route that names no scope is closed to everyone, whoever forgot it.
     if (scope === undefined) throw new GatewayError({ code: 'not_found', what: 'route' })
-    requireScope(caller, scope)
-    if (caller.kind === 'user' && !SAFE_METHODS.has(request.method)) refuseForgery(request, allowedOrigins)
+    if (scope !== 'any-caller') requireScope(caller, scope)
   }
 }
 
-/** A browser sends a cookie along whoever asked it to; only pages that we know may act with it. */
-function refuseForgery(request: FastifyRequest, allowedOrigins: ReadonlySet<string>): void {
-  const origin = headerOf(request, 'origin')
-  if (origin !== undefined && allowedOrigins.has(origin)) return
-  if (headerOf(request, 'sec-fetch-site') === 'same-origin') return
-  const detail = 'With a cookie, this needs an allowed Origin or Sec-Fetch-Site: same-origin.'
-  throw new GatewayError({ code: 'origin_denied', detail })
+/**
+ * Who sent a request, by itself or through a page that may. A wrong token is counted. Throws 401, 403, or 429
+ * once there were too many. What somebody else's page sends uses up nothing of the caller's.
+ */
+export async function identifyCaller(parts: AuthenticateParts, request: FastifyRequest): Promise<Caller> {
+  const caller = await callerOf(parts, request)
+  // Known from here on: the log names the caller of what is refused, too.
+  request.caller = caller
+  requireOrigin(request, caller, parts.allowedOrigins)
+  return caller
+}
+
+async function callerOf(
+  { identify, countWrongToken }: AuthenticateParts,
+  request: FastifyRequest,
+): Promise<Caller> {
+  const authorization = headerOf(request, 'authorization')
+  try {
+    return identify({ authorization, cookieToken: request.cookies[TOKEN_COOKIE] })
+  } catch (error) {
+    if (authorization !== undefined) await countWrongToken(request)
+    throw error
+  }
 }

@@ -4,6 +4,7 @@ import { Compile } from 'typebox/compile'
 import { DEADLINES } from '../domain/deadlines.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError } from '../errors.ts'
+import { toIssues } from './issues.ts'
 import { headerOf } from './request-headers.ts'
 import { inviteBody } from './unread-body.ts'
 
@@ -13,11 +14,20 @@ export async function readJsonObject(
   reply: FastifyReply,
   limitBytes: number,
 ): Promise<JsonObject> {
+  return toJsonObject(await readJsonBytes(request, reply, limitBytes))
+}
+
+/** Reads a body that is announced as JSON and not looked at yet. Throws 400, 408, 413 or 415. */
+export async function readJsonBytes(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limitBytes: number,
+): Promise<Buffer> {
   refuseEncodedBody(request)
   if (mediaTypeOf(request) !== 'application/json') {
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'application/json' })
   }
-  return toJsonObject(await collectBody(request, reply, limitBytes))
+  return collectBody(request, reply, limitBytes)
 }
 
 /** The same where a body may be left out: the official TypeScript SDK announces JSON and sends nothing. */
@@ -46,10 +56,7 @@ export function createBodyCheck<T extends TSchema>(schema: T): (body: JsonObject
   const compiled = Compile(schema)
   return ({ value }) => {
     if (compiled.Check(value)) return value as Static<T>
-    const errors = [...compiled.Errors(value)].map(({ instancePath, message }) => ({
-      path: instancePath,
-      message,
-    }))
+    const errors = toIssues(compiled.Errors(value))
     throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
   }
 }

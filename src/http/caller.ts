@@ -9,8 +9,11 @@ declare module 'fastify' {
     caller: Caller | null
   }
   interface FastifyContextConfig {
-    /** The scope a caller needs for this route, or `public`. A route without it answers nobody. */
-    scope?: Scope | 'public'
+    /**
+     * The scope a caller needs for this route; `any-caller` when the route itself asks for scopes, `public`
+     * when it needs no caller. A route without it answers nobody.
+     */
+    scope?: Scope | 'any-caller' | 'public'
     /** Answers the methods that a route does not take; stands in no table. */
     isFallback?: true
     /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */
@@ -36,14 +39,17 @@ export function toContext(request: FastifyRequest, reply: FastifyReply): Request
   return { caller: request.caller, signal: leaveSignal(reply), trace: traceOf(request) }
 }
 
+/** One for all requests: without a reason every abort makes an exception, stack and all. Nobody asks for it. */
+const OVER = new Error('nobody listens any more')
+
 /**
- * Aborts when the caller has left before its answer was written. Fastify's own `request.signal` aborts as
- * soon as a body has been read, and `AbortSignal.any` leaks: hence one controller of ours a request.
+ * Aborts when nobody listens any more: the caller has left, or has its whole answer (a HEAD has it before
+ * the events it asked for have come). Fastify's own `request.signal` aborts as soon as a body has been read,
+ * and `AbortSignal.any` leaks: hence one controller of ours a request.
  */
 function leaveSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
+  if (reply.raw.destroyed) controller.abort(OVER)
+  else reply.raw.once('close', () => controller.abort(OVER))
   return controller.signal
 }

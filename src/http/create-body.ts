@@ -1,8 +1,7 @@
 import { Type } from 'typebox'
 import { type CreateRequest, toCreateRequest } from '../domain/create-request.ts'
 import { type JsonObject, memberBytes } from '../domain/json.ts'
-import { isBlockName, isPackageName, isPackageVersion } from '../domain/names.ts'
-import { GatewayError, type Issue } from '../errors.ts'
+import { checkNames } from '../services/rules.ts'
 import { createBodyCheck } from './bodies.ts'
 
 const NAMES = {
@@ -36,16 +35,4 @@ export function toNativeCreate(body: JsonObject): CreateRequest {
   const { packageName, packageVersion, blockName } = checkNativeBody(body)
   const inputValues = memberBytes(body, 'inputValues')
   return checkNames({ packageName, packageVersion, blockName, inputValues, body: body.bytes })
-}
-
-/** Names that rules are written for must be names, or a rule and upstream could read them differently. */
-export function checkNames(request: CreateRequest): CreateRequest {
-  const errors: Issue[] = []
-  if (!isPackageName(request.packageName))
-    errors.push({ path: '/packageName', message: 'is no package name' })
-  if (!isPackageVersion(request.packageVersion))
-    errors.push({ path: '/packageVersion', message: 'is no version' })
-  if (!isBlockName(request.blockName)) errors.push({ path: '/blockName', message: 'is no block name' })
-  if (errors.length === 0) return request
-  throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
 }

@@ -1,8 +1,12 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { Caller } from '../services/caller.ts'
+import type { NamedFunctions } from '../services/functions.ts'
+import { withFunctions } from './function-paths.ts'
 import { defineRoute, type Route } from './route.ts'
-import { ProblemSchema } from './schemas.ts'
+import { json, OPTIONAL_BODY, ProblemSchema } from './schemas.ts'
 
 const DESCRIPTION = `A self-hosted gateway in front of OOMOL Cloud Task v3. It holds the organisation's key;
 callers have gateway tokens. Every error is an \`application/problem+json\` with a \`code\`.`
@@ -20,6 +24,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
         { name: 'files', description: 'Files for the inputs of runs' },
         { name: 'queue', description: 'The queue that tasks stand in' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
+        { name: 'mcp', description: 'The same for AI agents' },
         { name: 'operations', description: 'For whoever runs the gateway' },
       ],
       components: {
@@ -31,6 +36,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
       security: [{ token: [] }, { cookie: [] }],
     },
     hideUntagged: true,
+    transformObject: (document) => ('openapiObject' in document ? freeBodies(document.openapiObject) : {}),
     refResolver: { buildLocalReference: (json) => String(json.$id) },
     transform: ({ schema, url, route }) => {
       const isPublic = route.config?.scope === 'public'
@@ -41,12 +47,40 @@ export function describeApi(app: FastifyInstance, version: string): void {
   app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { url: '/openapi.json' }, staticCSP: true })
 }
 
-/** `GET /openapi.json`: the description, as it was collected. */
-export function openApiDocument(app: FastifyInstance): Route {
+/** The plugin says of every body that it is required; those that are marked are not. */
+function freeBodies<Document extends { paths?: object }>(document: Document): Document {
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const operation of Object.values<Record<string, unknown>>(item)) {
+      if (operation[OPTIONAL_BODY] !== true) continue
+      delete operation[OPTIONAL_BODY]
+      operation.requestBody = { ...(operation.requestBody as object), required: false }
+    }
+  }
+  return document
+}
+
+/** Who asks for a description that anyone may read; undefined when nobody says who. */
+export type IdentifyReader = (request: FastifyRequest) => Promise<Caller | undefined>
+
+/** `GET /openapi.json`: the description, and with a token the caller's named functions in it. */
+export function openApiDocument(
+  app: FastifyInstance,
+  parts: { identifyReader: IdentifyReader; functions: NamedFunctions },
+): Route {
   return defineRoute({
     method: 'GET',
     url: '/openapi.json',
     config: { scope: 'public' },
-    handler: async () => app.swagger(),
+    schema: {
+      summary: 'This description',
+      tags: ['operations'],
+      response: { 200: json('OpenAPI 3.1.', Type.Object({}, { additionalProperties: true })) },
+    },
+    handler: async (request) => {
+      const document = app.swagger()
+      const caller = await parts.identifyReader(request)
+      if (caller === undefined || !caller.rules.scopes.has('run')) return document
+      return withFunctions(document, await parts.functions.list({ caller }))
+    },
   })
 }

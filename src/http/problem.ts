@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeFailure, type Failure, GatewayError, type Issue } from '../errors.ts'
 import { traceOf } from './caller.ts'
+import { toIssues } from './issues.ts'
 
 /** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
 export type Problem = {
@@ -58,9 +59,9 @@ function toFailure(error: unknown): Failure {
   if (error instanceof GatewayError) return error.failure
   const { code, validation, validationContext } = (error ?? {}) as Partial<FastifyError>
   if (validation !== undefined) {
-    const errors = validation.map(({ instancePath, message }) => ({
-      path: instancePath.replace(/^\//, ''),
-      message: message ?? 'is not as documented',
+    const errors = toIssues(validation).map(({ path, message }) => ({
+      path: path.replace(/^\//, ''),
+      message,
     }))
     const where = validationContext === 'querystring' ? 'query' : (validationContext ?? 'request')
     return { code: 'invalid_request', detail: `The ${where} is not as documented.`, errors }

@@ -3,7 +3,11 @@ import type { Scope } from '../domain/caller.ts'
 import { GatewayError } from '../errors.ts'
 
 /** One route as it was registered. */
-export type RegisteredRoute = { method: string; url: string; scope: Scope | 'public' | undefined }
+export type RegisteredRoute = {
+  method: string
+  url: string
+  scope: Scope | 'any-caller' | 'public' | undefined
+}
 
 /** Collects every route registered from now on, but not what answers for the methods that are none. */
 export function collectRoutes(app: FastifyInstance): RegisteredRoute[] {

@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CreateRequest } from '../domain/create-request.ts'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError, type Issue } from '../errors.ts'
 import type { RequestContext } from '../services/caller.ts'
+import type { PreparedCreate } from './answer-run.ts'
 import { toSimplifiedCreate } from './create-body.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from './form.ts'
+import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
 import type { RunEvents } from './run-events.ts'
 
 const INPUTS_FIELD = 'inputValues'
@@ -23,18 +24,20 @@ export async function receiveRunForm(
   events: RunEvents | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<CreateRequest> {
+): Promise<PreparedCreate> {
   const form = await receiveForm(context, request, reply, {
     uploads,
     bodyIdleMs,
     valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
+    hash: idempotencyKeyOf(request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
   const draft = checkFields(form)
   // What is wrong with the rest of the run is known before its files are: so nobody has to finish those.
   const unnamed = form.fileFields.map((field) => ({ field, url: '' }))
   toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, unnamed)))
-  return toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, await form.finalise())))
+  const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, await form.finalise())))
+  return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
 }
 
 /** The text fields of a run's form: JSON texts of the names, and the inputs. */

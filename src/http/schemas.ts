@@ -46,7 +46,11 @@ const header = (description: string) => ({ description, schema: Type.String() })
 export const ANSWER_HEADERS = {
   'X-Request-ID': header("The caller's own when it sent a sane one, else a new one."),
 }
-export const TASK_HEADERS = { ...ANSWER_HEADERS, 'X-Task-ID': header('The task of this answer.') }
+export const TASK_HEADERS = {
+  ...ANSWER_HEADERS,
+  'X-Task-ID': header('The task of this answer.'),
+  'Idempotency-Replayed': header('true: the task was created by an earlier request with the same key.'),
+}
 export const PENDING_HEADERS = {
   ...TASK_HEADERS,
   Location: header('Where the result will be.'),
@@ -82,6 +86,9 @@ export function jsonBody(schema: TSchema): { content: Record<string, { schema: T
   return { content: { 'application/json': { schema } } }
 }
 
+/** Marks a route whose body may be left out, in its schema: nothing of it reaches the description. */
+export const OPTIONAL_BODY = 'x-optional-body'
+
 /** The same, or a form: text fields named as the members are, and a file for each input that takes one. */
 export function jsonOrFormBody(schema: TSchema): { content: Record<string, { schema: TSchema }> } {
   const form = Type.Object(
@@ -107,6 +114,17 @@ export const PreferHeader = Type.Object({
   Prefer: Type.Optional(Type.String({ description: 'wait=SECONDS, or respond-async (RFC 7240).' })),
   Accept: Type.Optional(Type.String({ description: 'text/event-stream for server-sent events.' })),
 })
+
+/** Of every route that creates a task. */
+export const KeyHeader = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({
+      description:
+        'One task for all requests with the same key and body; 1 to 255 visible ASCII characters, kept for 24 h.',
+    }),
+  ),
+})
+export const RunHeaders = Type.Object({ ...PreferHeader.properties, ...KeyHeader.properties })
 
 /** The answer of a finished run, the answer of one that still runs, and of one that was just created. */
 export const RunSuccess = Type.Object({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
 import Fastify, {
   type FastifyBaseLogger,
@@ -14,7 +15,7 @@ import Fastify, {
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../errors.ts'
-import { logRequest } from './access-log.ts'
+import { beginRequestLog, noteAnswer } from './access-log.ts'
 import { sendProblem, toProblemAnswer } from './problem.ts'
 import { endUnreadBody, holdContinue } from './unread-body.ts'
 
@@ -53,6 +54,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
     clientErrorHandler: answerClientError,
     frameworkErrors: answerUnroutable,
   })
+  app.server.on('request', (request, response) => lastAnswer.set(request.socket, response))
   // Node drops header lines beyond a count without a word; their size is bounded anyway.
   app.server.maxHeadersCount = 0
   app.server.on('checkContinue', (request, response) => {
@@ -75,8 +77,8 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, bodyDeadlineMs }
   })
+  app.addHook('onRequest', async (request, reply) => beginRequestLog(request, reply))
   app.addHook('onSend', async (request, reply) => finishHead(request, reply))
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
   return app
 }
 
@@ -86,11 +88,12 @@ function finishHead(request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-content-type-options', 'nosniff')
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   endUnreadBody(request, reply)
+  noteAnswer(request, reply)
 }
 
 /** What the router can't even read (`%zz`, an endless parameter) is answered before any hook would run. */
 function answerUnroutable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.raw.once('close', () => logRequest(request, reply))
+  beginRequestLog(request, reply)
   finishHead(request, reply)
   sendProblem(error, request, reply)
 }
@@ -111,9 +114,15 @@ const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   }
 }
 
+/** The last answer that was begun on a connection. */
+const lastAnswer = new WeakMap<Duplex, ServerResponse>()
+
 /** What is no HTTP never becomes a request; it is answered on the socket. */
 function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  const answer = lastAnswer.get(socket)
+  // Amid an answer that is being written there is no place for another one.
+  const isMidAnswer = answer?.headersSent && !answer.writableFinished
+  if (!socket.writable || isMidAnswer || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }

@@ -1,41 +1,65 @@
 import type { Credential } from '../cloud/credential.ts'
 import { DueQueue } from '../domain/due-queue.ts'
 import { nextLookDelayMs } from '../domain/polling.ts'
-import { NEW_TASK, type TaskState } from '../domain/task.ts'
+import type { TaskState } from '../domain/task.ts'
+import type { ListedTask } from '../domain/task-page.ts'
 import { type Failure, GatewayError } from '../errors.ts'
+import { ListSweep } from './list-sweep.ts'
 import { LookBudget } from './look-budget.ts'
+import { createWatched, tellWaiters, type Watched } from './watched-task.ts'
 import type { Waiter, WatcherOptions, WatchTarget } from './watcher.ts'
 
 /** One look at one task. Rejects with `GatewayError`. */
 export type LookAt = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
 
-/** A task under watch: who waits for it and what was last seen. */
-type Watched = {
-  readonly taskID: string
-  readonly createdAtMs: number
-  readonly waiters: Set<Waiter>
-  state: TaskState | undefined
-  /** The look under way, if there is one: never two. */
-  look: AbortController | undefined
-  missingSinceMs: number | undefined
-  /** Created by us just now: upstream may need a moment until it knows it. */
-  isNew: boolean
-}
+/** Up to so many tasks each is asked for by its id; of more the list tells at less cost. */
+const MANY_TASKS = 20
+/** A task is asked for by its id once in so many of its intervals, whatever the list shows of it. */
+const INTERVALS_ON_TRUST = 2.5
+/** One request in so many goes to such a check even when there are more urgent ones. */
+const CHECK_SHARE = 8
+/** Results fetched at the same time. */
+const MAX_FETCHES = 32
+/** How long the list is left alone after it failed: doubled with each failure in a row. */
+const LIST_PAUSE_MS = 5_000
+const LONGEST_LIST_PAUSE_MS = 60_000
+/** So often the list is asked for those who wait to be asked for by id. */
+const BACKLOG_SWEEP_MS = 1_000
+/** A list that shows none of the watched tasks is tried again once in so many times. */
+const USELESS_LIST_TRY = 16
 
-/** All watching done with one credential: one queue of tasks by when they are due, one budget, one timer. */
+/**
+ * All watching done with one credential: its tasks by when they are due, one budget for requests that look,
+ * one timer. Of many tasks the list is asked, page by page; what it does not show, and now and then what it
+ * does, is asked for by id.
+ */
 export class CredentialWatch {
   readonly #credential: Credential
   readonly #options: WatcherOptions
-  readonly #onEmpty: () => void
   readonly #tasks = new Map<string, Watched>()
+  /** When the next look at each is due, by id or in the list. */
   readonly #due = new DueQueue<Watched>()
+  /** When each is to be asked for by id, whatever the list shows. */
+  readonly #checks = new DueQueue<Watched>()
+  /** Due, and to be asked for by id: in the order in which they came. */
+  readonly #byID = new Set<Watched>()
+  /** Known to have ended; their results are fetched outside the budget. */
+  readonly #ended = new Set<Watched>()
   readonly #budget: LookBudget
+  #fetches = 0
+  #sweep: ListSweep | undefined
+  #turn = 0
+  #listFailures = 0
+  #listPausedUntilMs = 0
+  #uselessLists = 0
+  #lastSweepMs = 0
+  #page = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
 
-  constructor(credential: Credential, options: WatcherOptions, onEmpty: () => void) {
+  constructor(credential: Credential, options: WatcherOptions) {
     this.#credential = credential
     this.#options = options
-    this.#onEmpty = onEmpty
     this.#budget = new LookBudget(options.pollRate, options.now(), options.random)
   }
 
@@ -51,26 +75,19 @@ export class CredentialWatch {
   }
 
   close(): void {
-    clearTimeout(this.#timer)
-    for (const watched of this.#tasks.values()) watched.look?.abort()
-    this.#tasks.clear()
+    for (const watched of [...this.#tasks.values()]) this.#end(watched)
   }
 
   #begin(target: WatchTarget): Watched {
-    const { taskID, createdAtMs, isNew } = target
+    const watched = createWatched(target)
     const now = this.#options.now()
-    const watched: Watched = {
-      taskID,
-      createdAtMs,
-      waiters: new Set(),
-      state: isNew ? NEW_TASK : undefined,
-      look: undefined,
-      missingSinceMs: undefined,
-      isNew,
-    }
-    this.#tasks.set(taskID, watched)
-    this.#due.push(watched, isNew ? now + nextLookDelayMs(0, this.#options.random()) : now)
-    this.#schedule()
+    this.#tasks.set(watched.taskID, watched)
+    const firstLookMs = nextLookDelayMs(0, this.#options.random())
+    // Of a task never seen nothing is known, and it may be older than what the list begins with.
+    if (watched.isNew) this.#due.push(watched, now + firstLookMs)
+    else this.#byID.add(watched)
+    this.#checks.push(watched, now + INTERVALS_ON_TRUST * firstLookMs)
+    this.#arm()
     return watched
   }
 
@@ -81,75 +98,257 @@ export class CredentialWatch {
 
   #end(watched: Watched): void {
     this.#tasks.delete(watched.taskID)
-    this.#due.remove(watched)
+    this.#unplan(watched)
     watched.look?.abort()
     if (this.#tasks.size > 0) return
     clearTimeout(this.#timer)
-    this.#onEmpty()
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#page.abort()
+    this.#sweep = undefined
   }
 
-  #schedule(): void {
+  /** Takes a task out of everything that would have it asked for. */
+  #unplan(watched: Watched): void {
+    this.#due.remove(watched)
+    this.#checks.remove(watched)
+    this.#byID.delete(watched)
+    this.#ended.delete(watched)
+    this.#sweep?.forget(watched)
+  }
+
+  /** Sets the timer for the next thing to do, unless it is set for something earlier already. */
+  #arm(): void {
+    if (this.#tasks.size === 0) return
+    const now = this.#options.now()
+    const workAtMs = this.#hasWork() ? now : this.#nextDueMs()
+    const atMs = Math.max(workAtMs, this.#budget.readyAtMs(now))
+    if (atMs >= this.#timerAtMs || atMs === Number.POSITIVE_INFINITY) return
     clearTimeout(this.#timer)
-    const next = this.#due.peekDueMs()
-    if (next === undefined) return
-    const now = this.#options.now()
-    this.#timer = setTimeout(
-      () => this.#lookAtDue(),
-      Math.max(0, Math.max(next, this.#budget.readyAtMs(now)) - now),
-    )
+    this.#timerAtMs = atMs
+    this.#timer = setTimeout(() => this.#work(), Math.max(0, atMs - now))
   }
 
-  #lookAtDue(): void {
+  #hasWork(): boolean {
+    const isPageWanted = this.#sweep !== undefined && !this.#sweep.isPageUnderWay
+    const isProbeWanted = this.#budget.isPaused && this.#ended.size > 0
+    return this.#byID.size > 0 || isPageWanted || isProbeWanted
+  }
+
+  #nextDueMs(): number {
+    const never = Number.POSITIVE_INFINITY
+    const dueMs = this.#sweep === undefined ? (this.#due.peekDueMs() ?? never) : never
+    return Math.min(dueMs, this.#isMany() ? (this.#checks.peekDueMs() ?? never) : never)
+  }
+
+  #isMany(): boolean {
+    return this.#tasks.size > MANY_TASKS
+  }
+
+  #work(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY
     const now = this.#options.now()
-    while ((this.#due.peekDueMs() ?? Number.POSITIVE_INFINITY) <= now && this.#budget.take(now)) {
-      const watched = this.#due.pop()
-      if (watched !== undefined) void this.#look(watched)
+    while (this.#budget.readyAtMs(now) <= now) {
+      const step = this.#nextStep(now)
+      if (step === undefined || !this.#budget.take(now)) break
+      step()
     }
-    this.#schedule()
+    this.#fetchResults()
+    this.#arm()
   }
 
-  async #look(watched: Watched): Promise<void> {
+  /** The next request to be made, if there is reason for one: pages and ids in turns, checks now and then. */
+  #nextStep(now: number): (() => void) | undefined {
+    const [ended] = this.#ended
+    // Nothing is fetched beside the budget while upstream suffers, but a fetch may be the probe.
+    if (this.#budget.isPaused && ended !== undefined) return () => void this.#lookAt(ended)
+    this.#beginSweep(now)
+    const sweep = this.#sweep?.isPageUnderWay ? undefined : this.#sweep
+    const [byID] = this.#byID
+    this.#turn += 1
+    const isCheckDue = this.#isMany() && (this.#checks.peekDueMs() ?? Number.POSITIVE_INFINITY) <= now
+    const isIdle = sweep === undefined && byID === undefined
+    if (isCheckDue && (isIdle || this.#turn % CHECK_SHARE === 0)) return () => this.#check()
+    if (sweep !== undefined && (byID === undefined || this.#turn % 2 === 0))
+      return () => void this.#readPage(sweep)
+    return byID === undefined ? undefined : () => void this.#lookAt(byID)
+  }
+
+  /**
+   * Takes what is due out of the queue: to be looked for in the list, or by id. Of many that wait to be asked
+   * for by id the list may tell too.
+   */
+  #beginSweep(now: number): void {
+    if (this.#sweep !== undefined) return
+    const isBacklog = this.#byID.size > MANY_TASKS && now >= this.#lastSweepMs + BACKLOG_SWEEP_MS
+    const sought = new Set<Watched>(isBacklog ? this.#byID : [])
+    while ((this.#due.peekDueMs() ?? Number.POSITIVE_INFINITY) <= now) {
+      const watched = this.#due.pop()
+      if (watched !== undefined) sought.add(watched)
+    }
+    if (sought.size === 0) return
+    this.#lastSweepMs = now
+    if (this.#isListed(now)) this.#sweep = new ListSweep(sought)
+    else for (const watched of sought) this.#byID.add(watched)
+  }
+
+  #isListed(now: number): boolean {
+    if (!this.#isMany() || now < this.#listPausedUntilMs) return false
+    if (this.#uselessLists < 3) return true
+    this.#uselessLists += 1
+    return this.#uselessLists % USELESS_LIST_TRY === 0
+  }
+
+  async #readPage(sweep: ListSweep): Promise<void> {
+    const { now, readPage } = this.#options
+    const startedAtMs = now()
+    this.#page = new AbortController()
+    const { signal } = this.#page
+    sweep.isPageUnderWay = true
+    try {
+      const page = await readPage(this.#credential, sweep.query, signal)
+      this.#budget.succeeded()
+      if (signal.aborted) return
+      this.#listFailures = 0
+      let shown = 0
+      for (const task of page.tasks) if (this.#noteListed(task, sweep)) shown += 1
+      this.#uselessLists = shown > 1 ? 0 : this.#uselessLists + 1
+      sweep.turnPage(page.nextToken)
+    } catch (error) {
+      if (signal.aborted) return this.#budget.abandoned()
+      this.#noteListFailure(toFailure(error), startedAtMs)
+      sweep.isOver = true
+    }
+    sweep.isPageUnderWay = false
+    if (sweep.isOver) this.#endSweep(sweep)
+    this.#work()
+  }
+
+  /** What no page has shown is asked for by id. */
+  #endSweep(sweep: ListSweep): void {
+    for (const watched of sweep.left) this.#byID.add(watched)
+    this.#sweep = undefined
+  }
+
+  #noteListFailure(failure: Failure, startedAtMs: number): void {
+    const now = this.#options.now()
+    const pauseMs = Math.min(LIST_PAUSE_MS * 2 ** this.#listFailures, LONGEST_LIST_PAUSE_MS)
+    this.#listFailures += 1
+    this.#listPausedUntilMs = now + pauseMs
+    // A list that is refused or can't be read says nothing of the tasks: they are asked for by id.
+    if (tellsOfUpstream(failure)) this.#budget.failed(failure, startedAtMs, now)
+    else this.#budget.succeeded()
+  }
+
+  /** Whether the listed task is one of ours. Its end is good news to follow; that it runs puts the next look off. */
+  #noteListed({ taskID, hasEnded, status, progress }: ListedTask, sweep: ListSweep): boolean {
+    const watched = this.#tasks.get(taskID)
+    if (watched === undefined) return false
+    const wasSought = sweep.note(watched)
+    if (watched.look !== undefined || this.#ended.has(watched)) return true
+    if (!hasEnded) {
+      this.#byID.delete(watched)
+      this.#putOff(watched, 0.5)
+      this.#tell(watched, { kind: 'running', status, progress })
+    } else if (!watched.isEndFollowed) {
+      this.#unplan(watched)
+      watched.isEndFollowed = true
+      this.#ended.add(watched)
+    } else if (wasSought) this.#byID.add(watched)
+    return true
+  }
+
+  #putOff(watched: Watched, random: number): void {
+    const now = this.#options.now()
+    this.#due.push(watched, now + nextLookDelayMs(now - watched.createdAtMs, random))
+  }
+
+  #check(): void {
+    const watched = this.#checks.pop()
+    if (watched !== undefined && watched.look === undefined) void this.#lookAt(watched)
+  }
+
+  #fetchResults(): void {
+    const limit = Math.ceil(MAX_FETCHES * this.#budget.share)
+    for (const watched of this.#ended) {
+      if (this.#fetches >= limit || this.#budget.isPaused) return
+      this.#fetches += 1
+      void this.#lookAt(watched, true).finally(() => {
+        this.#fetches -= 1
+        this.#fetchResults()
+      })
+    }
+  }
+
+  /** Asks for one task. `isFetch`: it is known to have ended, so the request is not one of the budget's. */
+  async #lookAt(watched: Watched, isFetch = false): Promise<void> {
+    const { now, lookAt, random } = this.#options
+    this.#unplan(watched)
     const look = new AbortController()
     watched.look = look
+    const startedAtMs = now()
     try {
-      const state = await this.#options.lookAt(this.#credential, watched.taskID, look.signal)
+      const state = await lookAt(this.#credential, watched.taskID, look.signal)
       watched.look = undefined
       this.#budget.succeeded()
       watched.missingSinceMs = undefined
+      if (isFetch && state.kind === 'running') this.#budget.charge()
       this.#tell(watched, state)
     } catch (error) {
       watched.look = undefined
-      if (!look.signal.aborted) this.#stumble(watched, error)
+      if (look.signal.aborted) this.#budget.abandoned()
+      else this.#stumble(watched, toFailure(error), startedAtMs, isFetch)
     }
-    if (this.#tasks.get(watched.taskID) !== watched) return
-    const now = this.#options.now()
-    this.#due.push(watched, now + nextLookDelayMs(now - watched.createdAtMs, this.#options.random()))
-    this.#schedule()
+    if (this.#tasks.get(watched.taskID) === watched && !this.#ended.has(watched)) {
+      this.#putOff(watched, random())
+      const at = now()
+      const intervalMs = nextLookDelayMs(at - watched.createdAtMs, random())
+      this.#checks.push(watched, at + INTERVALS_ON_TRUST * intervalMs)
+    }
+    this.#arm()
   }
 
   #tell(watched: Watched, state: TaskState): void {
     watched.state = state
-    if (state.kind === 'running') {
-      for (const waiter of watched.waiters) waiter.onState(state)
-      return
-    }
-    // Forgotten before anyone is told: who joins from now on looks for itself.
-    this.#end(watched)
-    for (const waiter of watched.waiters) waiter.onState(state)
+    // Forgotten before anyone is told of its end: who joins from now on looks for itself.
+    if (state.kind !== 'running') this.#end(watched)
+    tellWaiters(watched.waiters, (waiter) => waiter.onState(state))
   }
 
-  #stumble(watched: Watched, error: unknown): void {
-    const failure: Failure = error instanceof GatewayError ? error.failure : { code: 'internal' }
+  #stumble(watched: Watched, failure: Failure, startedAtMs: number, isFetch: boolean): void {
     const now = this.#options.now()
     if (failure.code === 'not_found') watched.missingSinceMs ??= now
-    else this.#budget.failed(failure, now)
-    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : this.#options.notFoundMs
-    if (!isFinal(failure, missingForMs >= this.#options.notFoundMs)) {
-      for (const waiter of watched.waiters) waiter.onSetback?.(failure)
+    if (tellsOfUpstream(failure)) {
+      this.#budget.failed(failure, startedAtMs, now)
+      if (isFetch) this.#ended.add(watched)
+    } else this.#budget.succeeded()
+    const patienceMs = this.#options.notFoundMs
+    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : patienceMs
+    if (!isFinal(failure, missingForMs >= patienceMs)) {
+      tellWaiters(watched.waiters, (waiter) => waiter.onSetback?.(failure))
       return
     }
     this.#end(watched)
-    for (const waiter of watched.waiters) waiter.onFailure(failure)
+    tellWaiters(watched.waiters, (waiter) => waiter.onFailure(failure))
+  }
+}
+
+function toFailure(error: unknown): Failure {
+  return error instanceof GatewayError ? error.failure : { code: 'internal' }
+}
+
+/** Whether a failure says that upstream suffers, rather than something of the one thing asked for. */
+function tellsOfUpstream(failure: Failure): boolean {
+  switch (failure.code) {
+    case 'upstream_unreachable':
+    case 'upstream_timeout':
+    case 'upstream_unavailable':
+    case 'upstream_rate_limited':
+      return true
+    case 'upstream_error':
+      return failure.retryable
+    // A result that can't be read (too large, say) is the trouble of one task.
+    default:
+      return false
   }
 }
 

@@ -3,20 +3,14 @@ import { type Credential, createCookieCredential } from '../cloud/credential.ts'
 import { type CallerRules, PLAIN_SCOPES, SCOPES } from '../domain/caller.ts'
 import { GatewayError } from '../errors.ts'
 import type { Caller } from './caller.ts'
+import type { Directory, KnownApp } from './directory.ts'
 
 /** What a request says of who sent it. Each at most once: two of a kind were refused before. */
 export type PresentedCredentials = { authorization: string | undefined; cookieToken: string | undefined }
 
-/** An app that the configuration names, under the SHA-256 hashes of its tokens. */
-export type KnownApp = {
-  readonly id: string
-  readonly tokenHashes: readonly Buffer[]
-  readonly rules: CallerRules
-  readonly credential: Credential
-}
-
 export type IdentifyOptions = {
-  apps: readonly KnownApp[]
+  /** Read anew for each request. */
+  directory: Directory
   /** The credential of whoever comes without a token; undefined unless GATEWAY_AUTH=none. */
   anyone: Credential | undefined
   cookieMode: boolean
@@ -41,7 +35,8 @@ export function createIdentify(options: IdentifyOptions): Identify {
   return ({ authorization, cookieToken }) => {
     if (authorization !== undefined) {
       // Clients insist on sending some key: where no token is known, whatever they send means nothing.
-      const caller = findApp(options.apps, authorization) ?? (options.apps.length === 0 ? anyone : undefined)
+      const { apps } = options.directory.current()
+      const caller = findApp(apps, authorization) ?? (apps.length === 0 ? anyone : undefined)
       if (caller === undefined) throw unauthenticated('The token is not known here.')
       return caller
     }

@@ -17,6 +17,8 @@ export type Owners = {
   record(context: RequestContext, taskID: string): Promise<void>
   /** Throws `not_found` unless the caller may see the task. */
   require(context: RequestContext, taskID: string): Promise<void>
+  /** Whether every task there is behind its credential is the caller's to see. */
+  seesAll(context: RequestContext): boolean
   /** Which of the tasks the caller may see, in their order. */
   visible(context: RequestContext, taskIDs: readonly string[]): Promise<boolean[]>
   /** The same for an upload that the caller finishes itself. */
@@ -38,6 +40,7 @@ export function createOwners(store: Store, now: () => number): Owners {
       const [isVisible] = await visible(context, [taskID])
       if (!isVisible) throw new GatewayError({ code: 'not_found', what: 'task' })
     },
+    seesAll: ({ caller }) => seesAll(caller),
     visible,
     recordUpload: async ({ caller }, uploadID) => {
       if (caller.kind === 'user') return

@@ -2,14 +2,25 @@ import type { TaskApi } from '../cloud/task-api.ts'
 import { type EndedTask, NEW_TASK, type TaskState } from '../domain/task.ts'
 import { type Failure, GatewayError } from '../errors.ts'
 import type { Admission } from './admission.ts'
-import { type RequestContext, toCallContext } from './caller.ts'
+import { type Caller, type RequestContext, toCallContext } from './caller.ts'
 import type { CreateTask } from './create-task.ts'
 import type { Drain } from './drain.ts'
+import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import type { Watcher } from './watcher.ts'
 
-/** A task to wait for. `isNew`: created just now, so there is no need to ask at once. */
-export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean }
+/**
+ * A task to wait for. `isNew`: created just now, so there is no need to ask at once. `isOwn`: known to be the
+ * caller's. `end`: how it ended, if that is known already; `keepEnd` is told once it is.
+ */
+export type AwaitedTask = {
+  taskID: string
+  createdAtMs: number
+  isNew: boolean
+  isOwn?: boolean
+  end?: EndedTask | undefined
+  keepEnd?: (end: EndedTask) => void
+}
 
 /** How a wait ends; its time being over is one of its ends. `ageMs` is how long the task has run, as far as we know. */
 export type RunEnd =
@@ -20,8 +31,13 @@ export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void
 
 /** The use cases around a run: creating it, and waiting for its end. */
 export type Runs = {
-  /** Takes a place among those who wait; called before the create. Returns what gives it back. Throws `overloaded`. */
-  enter(): () => void
+  /**
+   * Takes a place among those who wait, the caller's own and the process's; called before the create. Returns
+   * what gives it back. Throws `too_many_runs` or `overloaded`.
+   */
+  enter(context: RequestContext): () => void
+  /** Throws `rate_limited` when the caller has no create left; before what would be in vain without one. */
+  requireCreate(context: RequestContext): void
   create: CreateTask
   /** Where a task stands right now, from one request. */
   look(context: RequestContext, taskID: string): Promise<RunEnd>
@@ -39,13 +55,15 @@ export type RunsParts = {
   watcher: Watcher
   admission: Admission
   drain: Drain
+  limits: Limits
   now: () => number
 }
 
 export function createRuns(parts: RunsParts): Runs {
-  const { api, createTask, owners, admission } = parts
+  const { api, createTask, owners } = parts
   return {
-    enter: () => admission.enter(),
+    enter: ({ caller }) => enter(parts, caller),
+    requireCreate: ({ caller }) => parts.limits.requireCreate(caller),
     create: createTask,
     look: async (context, taskID) => {
       await owners.require(context, taskID)
@@ -53,10 +71,29 @@ export function createRuns(parts: RunsParts): Runs {
       return toRunEnd(taskID, state, 0)
     },
     wait: async (context, awaited, options) => {
-      // Whoever has just created a task is its owner, recorded or not.
-      if (!awaited.isNew) await owners.require(context, awaited.taskID)
-      return waitForEnd(parts, context, awaited, options)
+      const { taskID, isOwn, end, keepEnd } = awaited
+      // Whoever created a task is its owner, recorded or not.
+      if (!isOwn) await owners.require(context, taskID)
+      if (end !== undefined) return { kind: 'ended', taskID, task: end }
+      const outcome = await waitForEnd(parts, context, awaited, options)
+      if (outcome.kind === 'ended') keepEnd?.(outcome.task)
+      return outcome
     },
+  }
+}
+
+/** A place is taken whole or not at all. */
+function enter({ limits, admission }: Pick<RunsParts, 'limits' | 'admission'>, caller: Caller): () => void {
+  const leaveOwn = limits.enterRun(caller)
+  try {
+    const leave = admission.enter()
+    return () => {
+      leave()
+      leaveOwn()
+    }
+  } catch (error) {
+    leaveOwn()
+    throw error
   }
 }
 

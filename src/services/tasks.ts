@@ -2,8 +2,12 @@ import type { ListQuery, TaskApi } from '../cloud/task-api.ts'
 import type { UpstreamAnswer } from '../cloud/upstream.ts'
 import { type RequestContext, toCallContext } from './caller.ts'
 import type { Owners } from './owners.ts'
+import { latestTasks, listTasks } from './task-lists.ts'
 
-/** Reading tasks, and the queue they stand in. Each gives upstream's own bytes; throws `GatewayError`. */
+/**
+ * Reading tasks, and the queue they stand in. Each gives upstream's own bytes, lists cut to what the caller may
+ * see; throws `GatewayError`.
+ */
 export type Tasks = {
   list(context: RequestContext, query: ListQuery): Promise<Buffer>
   latest(context: RequestContext, workloadIDs: readonly string[]): Promise<Buffer>
@@ -25,8 +29,8 @@ export function createTasks(api: TaskApi, owners: Owners): Tasks {
     return (await call(toCallContext(context))).bytes
   }
   return {
-    list: async (context, query) => (await api.list(toCallContext(context), query)).bytes,
-    latest: async (context, workloadIDs) => (await api.latest(toCallContext(context), workloadIDs)).bytes,
+    list: (context, query) => listTasks({ api, owners }, context, query),
+    latest: (context, workloadIDs) => latestTasks({ api, owners }, context, workloadIDs),
     detail: (context, taskID) => read(context, taskID, (call) => api.detail(call, taskID)),
     result: (context, taskID) =>
       read(context, taskID, async (call) => (await api.result(call, taskID)).answer),

@@ -2,6 +2,7 @@ import type { Credential } from '../cloud/credential.ts'
 import type { TaskState } from '../domain/task.ts'
 import type { Failure } from '../errors.ts'
 import { CredentialWatch, type LookAt } from './credential-watch.ts'
+import type { ReadPage } from './task-listing.ts'
 
 /** A task to be watched with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created. */
 export type WatchTarget = { credential: Credential; taskID: string; createdAtMs: number; isNew: boolean }
@@ -25,6 +26,7 @@ export type Watcher = {
 
 export type WatcherOptions = {
   lookAt: LookAt
+  readPage: ReadPage
   /** Looks at running tasks, a second and credential. */
   pollRate: number
   now: () => number
@@ -32,6 +34,9 @@ export type WatcherOptions = {
   /** How long a task that was created just now may not be found. */
   notFoundMs: number
 }
+
+/** A watch without tasks is kept, because it knows how upstream has treated its credential; up to so many. */
+const MAX_WATCHES = 1000
 
 /** The one watcher of the process: one `CredentialWatch` for each credential that somebody waits with. */
 export function createWatcher(options: WatcherOptions): Watcher {
@@ -41,7 +46,8 @@ export function createWatcher(options: WatcherOptions): Watcher {
       const { credential } = target
       let watch = watches.get(credential.id)
       if (watch === undefined) {
-        watch = new CredentialWatch(credential, options, () => watches.delete(credential.id))
+        if (watches.size >= MAX_WATCHES) forgetIdle(watches)
+        watch = new CredentialWatch(credential, options)
         watches.set(credential.id, watch)
       }
       return watch.join(target, waiter)
@@ -52,4 +58,8 @@ export function createWatcher(options: WatcherOptions): Watcher {
       watches.clear()
     },
   }
+}
+
+function forgetIdle(watches: Map<string, CredentialWatch>): void {
+  for (const [id, watch] of watches) if (watch.size === 0) watches.delete(id)
 }

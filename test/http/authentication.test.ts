@@ -4,7 +4,12 @@ import { runOf, send, sendExactly } from '../support/http.ts'
 import { expectNothingUpstream, expectProblem } from '../support/problem.ts'
 import { guardedRoutes } from '../support/routes.ts'
 
-const gateway = await startTestGateway({ env: { COOKIE_MODE: 'on' } })
+const gateway = await startTestGateway({ env: { COOKIE_MODE: 'on', TRUST_PROXY: '127.0.0.1' } })
+
+/** Each request comes from an address of its own: one address may not try so many wrong tokens. */
+let addresses = 0
+const nextAddress = () => `x-forwarded-for: 10.0.${++addresses >> 8}.${addresses & 255}`
+
 const ROUTES = guardedRoutes(gateway.gateway.routes)
 beforeEach(() => gateway.emulator.resetCounts())
 afterAll(() => gateway.close())
@@ -18,7 +23,12 @@ async function refused(
   const answer = await sendExactly(gateway.url, `${path}${given.query ?? ''}`, {
     method,
     token: null,
-    headers: ['content-type: application/json', 'sec-fetch-site: same-origin', ...(given.headers ?? [])],
+    headers: [
+      'content-type: application/json',
+      'sec-fetch-site: same-origin',
+      nextAddress(),
+      ...(given.headers ?? []),
+    ],
     ...(method === 'GET' || method === 'HEAD' ? {} : { body: JSON.stringify(runOf('echo')) }),
   })
   if (method === 'HEAD') expect(answer.status).toBe(status)

@@ -5,6 +5,7 @@ import { buildApp, type Gateway } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { Deadlines } from '../../src/domain/deadlines.ts'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/emulator.ts'
+import type { IdempotencyTimes } from '../../src/services/idempotency.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -32,6 +33,7 @@ export type TestGatewayOptions = {
   deadlines?: Partial<Deadlines>
   uploadMemoryBytes?: number
   spoolDirectory?: string
+  idempotencyTimes?: Partial<IdempotencyTimes>
 }
 
 /** The settings that point a gateway at an emulator, with two callers: `app` and `other`. */
@@ -73,6 +75,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     deadlines: options.deadlines ?? {},
     ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),
     ...(options.spoolDirectory === undefined ? {} : { spoolDirectory: options.spoolDirectory }),
+    idempotencyTimes: options.idempotencyTimes ?? {},
   })
   await gateway.app.listen({ host: config.host, port: config.port })
   const { port } = gateway.app.server.address() as AddressInfo

@@ -81,13 +81,9 @@ export async function sendExactly(
   } = {},
 ): Promise<Answer> {
   const { method = 'GET', headers = [], body, token = TOKEN } = options
-  const lines = [
-    `${method} ${target} HTTP/1.1`,
-    `host: ${new URL(url).host}`,
-    'connection: close',
-    ...headers,
-  ]
+  const lines = [`${method} ${target} HTTP/1.1`, `host: ${new URL(url).host}`, 'connection: close']
   if (token !== null) lines.push(`authorization: Bearer ${token}`)
+  lines.push(...headers)
   if (body !== undefined) lines.push(`content-length: ${Buffer.byteLength(body)}`)
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   return toAnswer(await sendRaw(url, Buffer.concat([head, Buffer.from(body ?? '')])))

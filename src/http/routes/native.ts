@@ -2,11 +2,13 @@ import { Type } from 'typebox'
 import { isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Packages } from '../../services/packages.ts'
+import { createOnce } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { NativeCreateBody, toNativeCreate } from '../create-body.ts'
+import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { json, jsonBody, NoQuery, problems, TASK_HEADERS, UpstreamObject } from '../schemas.ts'
+import { json, jsonBody, KeyHeader, NoQuery, problems, TASK_HEADERS, UpstreamObject } from '../schemas.ts'
 import type { RunRouteParts } from './runs.ts'
 import { sendJson } from './tasks.ts'
 
@@ -20,6 +22,7 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' 
       summary: 'Create a task',
       tags: ['native'],
       querystring: NoQuery,
+      headers: KeyHeader,
       body: jsonBody(NativeCreateBody),
       response: {
         200: json('The task was created.', Type.Object({ taskID: Type.String() }), TASK_HEADERS),
@@ -27,8 +30,16 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' 
       },
     },
     handler: async (request, reply) => {
-      const create = toNativeCreate(await readJsonObject(request, reply, maxBodyBytes))
-      const { taskID, answer } = await runs.create(toContext(request, reply), create)
+      const { taskID, answer } = await createOnce(
+        runs,
+        toContext(request, reply),
+        request,
+        reply,
+        async () => {
+          const body = await readJsonObject(request, reply, maxBodyBytes)
+          return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+        },
+      )
       return sendJson(reply.header('x-task-id', taskID), answer)
     },
   })

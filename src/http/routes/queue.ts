@@ -3,7 +3,7 @@ import type { Tasks } from '../../services/tasks.ts'
 import { readOptionalJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
+import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../schemas.ts'
 import { sendJson } from './tasks.ts'
 
 type Door = { url: string; tag: 'queue' | 'native' }
@@ -36,6 +36,7 @@ export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: Door
       tags: [tag],
       querystring: NoQuery,
       body: jsonBody(Type.Object({}, { description: 'May be left out.' })),
+      [OPTIONAL_BODY]: true,
       response: { 200: json('What pauses the queue now.', UpstreamObject), ...problems(408, 413, 415) },
     },
     handler: async (request, reply) => {

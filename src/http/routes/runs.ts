@@ -1,9 +1,10 @@
 import type { Runs } from '../../services/runs.ts'
-import { answerRun, sendCreated } from '../answer-run.ts'
+import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
 import { isForm } from '../form.ts'
+import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { type RunFormParts, receiveRunForm } from '../run-form.ts'
 import type { WaitLimits } from '../run-wait.ts'
@@ -11,10 +12,11 @@ import {
   json,
   jsonBody,
   jsonOrFormBody,
+  KeyHeader,
   NoQuery,
   PENDING_HEADERS,
-  PreferHeader,
   problems,
+  RunHeaders,
   RunPending,
   RunSuccess,
   TASK_HEADERS,
@@ -34,7 +36,7 @@ export function postRun(parts: RunRouteParts): Route {
       summary: 'Run a block and wait for its result',
       tags: ['runs'],
       querystring: WaitQuery,
-      headers: PreferHeader,
+      headers: RunHeaders,
       body: jsonOrFormBody(RunBody),
       response: {
         200: json(
@@ -47,11 +49,11 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async (context, events) =>
-        isForm(request)
-          ? receiveRunForm(parts, context, events, request, reply)
-          : toSimplifiedCreate(await readJsonObject(request, reply, parts.maxBodyBytes)),
-      ),
+      answerRun(parts, request, reply, async (context, events) => {
+        if (isForm(request)) return receiveRunForm(parts, context, events, request, reply)
+        const body = await readJsonObject(request, reply, parts.maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      }),
   })
 }
 
@@ -65,6 +67,7 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'm
       summary: 'Create a task',
       tags: ['tasks'],
       querystring: NoQuery,
+      headers: KeyHeader,
       body: jsonBody(RunBody),
       response: {
         202: json('The task was created.', TaskCreated, PENDING_HEADERS),
@@ -72,8 +75,11 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'm
       },
     },
     handler: async (request, reply) => {
-      const create = toSimplifiedCreate(await readJsonObject(request, reply, maxBodyBytes))
-      return sendCreated(await runs.create(toContext(request, reply), create), reply)
+      const created = await createOnce(runs, toContext(request, reply), request, reply, async () => {
+        const body = await readJsonObject(request, reply, maxBodyBytes)
+        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      })
+      return sendCreated(created, reply)
     },
   })
 }

@@ -32,7 +32,9 @@ const Word = (description: string) =>
 const ListQuery = Type.Object(
   {
     size: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100.' })),
-    nextToken: Word('From the page before.'),
+    nextToken: Type.Optional(
+      Type.String({ pattern: '^[\\x21-\\x7e]{1,4096}$', description: 'From the page before.' }),
+    ),
     status: Word('Only tasks of this status.'),
     taskType: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('shared')])),
     workload: Type.Optional(Type.Literal('serverless')),

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import type { CreateRequest } from './create-request.ts'
+import { digestInputs, type InputDigest } from './input-digest.ts'
+import type { EndedTask } from './task.ts'
+
+/** How long a key is remembered, from its first use. */
+export const RECORD_LIFE_MS = 24 * 60 * 60 * 1000
+
+/** Larger results are not kept with their key: upstream is asked for them again. */
+const MAX_KEPT_RESULT_BYTES = 1024 * 1024
+/** The answer to a create is an id and little more; a larger one is told anew. */
+const MAX_KEPT_ANSWER_BYTES = 64 * 1024
+
+/** What a create was meant to create, so that its task can be known again in a list. */
+export type Intent = {
+  packageName: string
+  packageVersion: string
+  blockName: string
+  inputs: InputDigest | undefined
+}
+
+/**
+ * What is kept of one key. `creating`: written before the create is sent; `process` is the one that sends
+ * it. `unknown`: the attempt is over, at `endedAtMs` at the latest, and what came of it was not seen.
+ * `created`: the task exists. `ended`: and this is how it ended.
+ */
+export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
+  | { state: 'creating'; process: string; intent: Intent }
+  | { state: 'unknown'; endedAtMs: number; intent: Intent }
+  | ({ state: 'created' } & KeptTask)
+  | ({ state: 'ended'; end: EndedTask } & KeptTask)
+)
+
+export type RecordOf<State extends IdempotencyRecord['state']> = Extract<IdempotencyRecord, { state: State }>
+
+/** A task under its key. `answer` is what upstream said to the create. */
+export type KeptTask = { taskID: string; createdAtMs: number; answer: string }
+
+/** Where a key of a caller is kept: no two callers share one, and neither can be read off it. */
+export function toRecordKey(callerID: string, key: string): string {
+  return `key:${createHash('sha256').update(`${callerID}\n${key}`).digest('base64url')}`
+}
+
+/** What a create is looked for by, should it be lost. */
+export function toIntent(request: CreateRequest): Intent {
+  const { packageName, packageVersion, blockName, inputValues } = request
+  const inputs = inputValues === undefined ? {} : JSON.parse(inputValues.toString('utf8'))
+  return { packageName, packageVersion, blockName, inputs: digestInputs(inputs) }
+}
+
+/** Upstream's answer to a create as it is kept: its own bytes, unless they are too many or no text. */
+export function toKeptAnswer(taskID: string, answer: Buffer): string {
+  const text = answer.toString('utf8')
+  const isKept = answer.length <= MAX_KEPT_ANSWER_BYTES && Buffer.from(text).equals(answer)
+  return isKept ? text : JSON.stringify({ taskID })
+}
+
+/** The record once its task has ended; undefined when the result is too large to be kept. */
+export function toEndedRecord(record: RecordOf<'created'>, end: EndedTask): RecordOf<'ended'> | undefined {
+  const isSmall =
+    end.kind === 'failed' || end.resultURL.length + (end.resultData?.length ?? 0) <= MAX_KEPT_RESULT_BYTES
+  return isSmall ? { ...record, state: 'ended', end } : undefined
+}
+
+type WrittenEnd =
+  | { kind: 'success'; resultURL: string; resultData?: string | undefined }
+  | Extract<EndedTask, { kind: 'failed' }>
+
+/** A record as text for the store. */
+export function writeRecord(record: IdempotencyRecord): string {
+  if (record.state !== 'ended') return JSON.stringify(record)
+  const { end } = record
+  const written: WrittenEnd =
+    end.kind === 'failed'
+      ? end
+      : { kind: 'success', resultURL: end.resultURL.toString(), resultData: end.resultData?.toString() }
+  return JSON.stringify({ ...record, end: written })
+}
+
+/** A record from its text; the store holds nothing but what `writeRecord` made. */
+export function readRecord(text: string): IdempotencyRecord {
+  const record = JSON.parse(text) as IdempotencyRecord
+  if (record.state !== 'ended') return record
+  const end = record.end as unknown as WrittenEnd
+  if (end.kind === 'failed') return { ...record, end }
+  const resultData = end.resultData === undefined ? undefined : Buffer.from(end.resultData)
+  return { ...record, end: { kind: 'success', resultURL: Buffer.from(end.resultURL), resultData } }
+}

@@ -1,0 +1,120 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { GatewayError } from '../../errors.ts'
+import type { McpEndpoint } from '../../mcp/mcp-endpoint.ts'
+import { readJsonBytes } from '../bodies.ts'
+import { toContext } from '../caller.ts'
+import { headerOf } from '../request-headers.ts'
+import { defineRoute, type Route } from '../route.ts'
+import { jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
+
+export type McpRouteParts = {
+  mcp: McpEndpoint
+  /** The address the gateway listens on. */
+  host: string
+  maxBodyBytes: number
+  /** Exact origins for every caller. */
+  allowedOrigins: readonly string[]
+}
+
+/** The headers that the protocol reads; no other reaches it. */
+const PROTOCOL_HEADERS = [
+  'accept',
+  'content-type',
+  'mcp-protocol-version',
+  'mcp-session-id',
+  'mcp-method',
+  'mcp-name',
+]
+
+const DESCRIPTION = `Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens.
+Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is no message, 406
+unless Accept names application/json and text/event-stream) is a JSON-RPC error instead of a problem.`
+
+const LOOPBACK_ADDRESS = /^(localhost|::1|127(\.\d{1,3}){3})$/
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i
+
+const Message = Type.Object(
+  {
+    jsonrpc: Type.Literal('2.0'),
+    id: Type.Optional(Type.Union([Type.String(), Type.Integer()])),
+    method: Type.String({ description: 'initialize, tools/list, tools/call, …' }),
+    params: Type.Optional(UpstreamObject),
+  },
+  { additionalProperties: true },
+)
+
+/** `POST /mcp`: streamable HTTP without sessions. Errors before the protocol are problems, later ones JSON-RPC. */
+export function postMcp(parts: McpRouteParts): Route {
+  return defineRoute({
+    method: 'POST',
+    url: '/mcp',
+    config: { scope: 'any-caller' },
+    schema: {
+      summary: 'The tools of the gateway over MCP',
+      description: DESCRIPTION,
+      tags: ['mcp'],
+      querystring: NoQuery,
+      body: jsonBody(Message),
+      response: {
+        200: {
+          description: "The answer, or, for a call that waits, the call's progress and its answer.",
+          content: {
+            'application/json': { schema: UpstreamObject },
+            'text/event-stream': { schema: Type.String() },
+          },
+        },
+        202: { description: 'A notification was taken.' },
+        ...problems(408, 413, 415),
+      },
+    },
+    handler: async (request, reply) => {
+      refuseUser(request)
+      refuseRebinding(request, parts)
+      const context = toContext(request, reply)
+      const body = await readJsonBytes(request, reply, parts.maxBodyBytes)
+      return sendResponse(reply, await parts.mcp.answer({ context, headers: protocolHeaders(request), body }))
+    },
+  })
+}
+
+function refuseUser({ caller }: FastifyRequest): void {
+  if (caller?.kind !== 'user') return
+  throw new GatewayError({ code: 'unauthenticated', detail: 'MCP takes gateway tokens only, no cookies.' })
+}
+
+/**
+ * Against pages that reach a local gateway by DNS rebinding, which are of its own origin then: on a loopback
+ * address only local names are answered; and who needs no token needs a local name, or a listed Origin.
+ * Whether an Origin may act as its caller was asked before.
+ */
+function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteParts): void {
+  const isLocalName = LOOPBACK_HOST.test(headerOf(request, 'host') ?? '')
+  if (LOOPBACK_ADDRESS.test(address) && !isLocalName)
+    throw originDenied('This Host is not one of the gateway.')
+  const origin = headerOf(request, 'origin')
+  if (origin === undefined || request.caller?.kind !== 'anyone') return
+  if (!isLocalName && !allowedOrigins.includes(origin)) throw originDenied('This Origin is not allowed.')
+}
+
+function originDenied(detail: string): GatewayError {
+  return new GatewayError({ code: 'origin_denied', detail })
+}
+
+function protocolHeaders(request: FastifyRequest): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const name of PROTOCOL_HEADERS) {
+    const value = headerOf(request, name)
+    if (value !== undefined) headers[name] = value
+  }
+  return headers
+}
+
+/** The library's answer as ours. Its `connection` header is none of its business. */
+async function sendResponse(reply: FastifyReply, response: Response): Promise<FastifyReply> {
+  reply.code(response.status)
+  for (const [name, value] of response.headers) if (name !== 'connection') reply.header(name, value)
+  if (response.body === null) return reply.send()
+  if (response.headers.get('content-type')?.startsWith('text/event-stream')) return reply.send(response.body)
+  return reply.send(Buffer.from(await response.arrayBuffer()))
+}

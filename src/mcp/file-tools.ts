@@ -1,0 +1,51 @@
+import type { Static } from 'typebox'
+import { isFileName } from '../domain/file-names.ts'
+import { GatewayError, type Issue } from '../errors.ts'
+import type { Uploads } from '../services/uploads.ts'
+import type { Tool } from './tool.ts'
+import { UploadInput, UploadOutput } from './tool-schemas.ts'
+
+/** The tool that uploads a file; its size is bounded by the body it comes in. */
+export function createFileTools(uploads: Uploads): Tool[] {
+  return [
+    {
+      name: 'upload_file',
+      title: 'Upload a file',
+      description: 'Uploads a small file and gives the URL by which it can be an input of a block.',
+      scope: 'files:write',
+      effect: 'writes',
+      waits: false,
+      input: UploadInput,
+      output: UploadOutput,
+      run: async ({ context, input }) => {
+        const { name, content } = input.value as Static<typeof UploadInput>
+        if (!isFileName(name)) throw wrongArgument({ path: '/name', message: 'is no file name' })
+        const bytes = toBytes(content)
+        uploads.admit()
+        const size = { declaredBytes: bytes.length, expectedBytes: undefined }
+        const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
+        const { url, mimeType, expiresAt } = await sent.finalise()
+        const said = { name, url, size: bytes.length, mimeType, expiresAt }
+        return { structured: said, text: JSON.stringify(said) }
+      },
+    },
+  ]
+}
+
+/** Node decodes whatever it is given; what is no base64 (RFC 4648, section 4) would be another file. */
+function toBytes(content: string): Buffer {
+  const isBase64 = content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
+  if (!isBase64) throw wrongArgument({ path: '/content', message: 'is no base64' })
+  return Buffer.from(content, 'base64')
+}
+
+/** Bytes that are all here already. */
+function createSource(bytes: Buffer) {
+  const chunks = bytes.length === 0 ? [] : [bytes]
+  return { next: async () => chunks.shift() }
+}
+
+function wrongArgument(error: Issue): GatewayError {
+  const detail = 'The arguments are not as the tool describes them.'
+  return new GatewayError({ code: 'invalid_request', detail, errors: [error] })
+}

@@ -1,0 +1,60 @@
+import { type TSchema, Type } from 'typebox'
+import type { FunctionDescription } from '../domain/function-description.ts'
+import { isJsonObject } from '../domain/json.ts'
+import { GatewayError } from '../errors.ts'
+import type { NamedFunctions } from '../services/functions.ts'
+import { isKey, KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
+import { type RunToolParts, runAndWait } from './run-tools.ts'
+import type { Tool, ToolCall } from './tool.ts'
+import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
+
+/** The named functions, as tools need them. */
+export type FunctionCatalog = Pick<NamedFunctions, 'list' | 'describe' | 'prepare'>
+
+/** One tool for a named function. Its input is checked by the catalog, which knows what is filled in. */
+export function toFunctionTool(
+  parts: RunToolParts,
+  catalog: FunctionCatalog,
+  described: FunctionDescription,
+): Tool {
+  const { name, description, inputSchema, waitMs } = described
+  const waits = waitMs === undefined ? parts.waits : { ...parts.waits, defaultMs: waitMs }
+  // An input of that name is the function's own: then there is no key.
+  const takesKey = !Object.hasOwn(propertiesOf(inputSchema), KEY_ARGUMENT)
+  return {
+    name,
+    title: name,
+    description: `${description || 'Runs a function and waits for its result.'} Costs money.`,
+    scope: 'run',
+    effect: 'runs',
+    waits: true,
+    input: Type.Unsafe<Record<string, unknown>>(
+      (takesKey ? withKey(inputSchema) : inputSchema) as unknown as TSchema,
+    ),
+    output: RunOutput,
+    checksInput: true,
+    run: (call) => {
+      const key = takesKey ? keyOf(call) : undefined
+      const inputs = takesKey ? withoutMember(call.input, KEY_ARGUMENT) : call.input
+      return runAndWait({ ...parts, waits }, call, undefined, async () => ({
+        create: await catalog.prepare(call.context, name, inputs),
+        keyUse: toKeyUse(key, `function ${name}`, inputs.bytes),
+      }))
+    },
+  }
+}
+
+function keyOf({ input }: ToolCall): string | undefined {
+  const key = input.value[KEY_ARGUMENT]
+  if (key === undefined || isKey(key)) return key
+  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'is no key of 1 to 255 visible ASCII characters' }]
+  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
+}
+
+function withKey(schema: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return { ...schema, properties: { ...propertiesOf(schema), [KEY_ARGUMENT]: IdempotencyKey } }
+}
+
+function propertiesOf({ properties }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return isJsonObject(properties) ? properties : {}
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import type { JsonObject } from '../domain/json.ts'
+
+/** The argument of every tool that runs something, beside its inputs. */
+export const KEY_ARGUMENT = 'idempotencyKey'
+
+const KEY = /^[\x21-\x7e]{1,255}$/
+
+/** Whether a value is an idempotency key: 1 to 255 visible ASCII characters. */
+export function isKey(value: unknown): value is string {
+  return typeof value === 'string' && KEY.test(value)
+}
+
+/** A key, and what tells a call from another one with the same key: what would be run, byte for byte. */
+export function toKeyUse(
+  key: string | undefined,
+  ...what: (string | Buffer)[]
+): { key: string; fingerprint: string } | undefined {
+  if (key === undefined) return undefined
+  const hash = createHash('sha256')
+  for (const part of what) hash.update(part).update('\0')
+  return { key, fingerprint: `mcp ${hash.digest('hex')}` }
+}
+
+/** Arguments without one of them; the others keep their bytes. */
+export function withoutMember(input: JsonObject, name: string): JsonObject {
+  const members = input.members.filter((member) => member.name !== name)
+  if (members.length === input.members.length) return input
+  const texts = members.map((member) =>
+    Buffer.concat([Buffer.from(`${JSON.stringify(member.name)}:`), member.bytes]),
+  )
+  const inner = texts.flatMap((text, index) => (index === 0 ? [text] : [Buffer.from(','), text]))
+  const bytes = Buffer.concat([Buffer.from('{'), ...inner, Buffer.from('}')])
+  const { [name]: _taken, ...value } = input.value
+  return { bytes, members, value }
+}

@@ -1,0 +1,60 @@
+import type { Scope } from '../domain/caller.ts'
+import type { FunctionDescription } from '../domain/function-description.ts'
+import { GatewayError } from '../errors.ts'
+import type { RequestContext } from '../services/caller.ts'
+import type { Tasks } from '../services/tasks.ts'
+import type { Uploads } from '../services/uploads.ts'
+import { createFileTools } from './file-tools.ts'
+import { type FunctionCatalog, toFunctionTool } from './function-tools.ts'
+import { createRunTools, type RunToolParts } from './run-tools.ts'
+import { createQueueTools, createTaskTools } from './task-tools.ts'
+import type { Tool } from './tool.ts'
+
+/** The tools of a caller: those its scopes allow, and a tool for each function it may run. */
+export type ToolBox = {
+  list(context: RequestContext): Promise<Tool[]>
+  /** The tool of that name, if the caller may call it. */
+  find(context: RequestContext, name: string): Promise<Tool | undefined>
+}
+
+export type ToolBoxParts = RunToolParts & {
+  tasks: Tasks
+  uploads: Uploads
+  functions: FunctionCatalog
+}
+
+const FUNCTION_SCOPE: Scope = 'run'
+
+export function createToolBox(parts: ToolBoxParts): ToolBox {
+  const { tasks, uploads, functions } = parts
+  const fixed = [
+    ...createRunTools(parts),
+    ...createTaskTools(tasks),
+    ...createQueueTools(tasks),
+    ...createFileTools(uploads),
+  ]
+  const names = new Set(fixed.map(({ name }) => name))
+  const has = ({ caller }: RequestContext, scope: Scope) => caller.rules.scopes.has(scope)
+  const toTool = (described: FunctionDescription) => toFunctionTool(parts, functions, described)
+  return {
+    list: async (context) => {
+      const allowed = fixed.filter(({ scope }) => has(context, scope))
+      if (!has(context, FUNCTION_SCOPE)) return allowed
+      const described = await functions.list(context)
+      return [...allowed, ...described.filter(({ name }) => !names.has(name)).map(toTool)]
+    },
+    find: async (context, name) => {
+      const tool = fixed.find((candidate) => candidate.name === name)
+      if (tool !== undefined) return has(context, tool.scope) ? tool : undefined
+      if (!has(context, FUNCTION_SCOPE)) return undefined
+      const described = await functions.describe(context, name).catch(ifNotThere)
+      return described && toTool(described)
+    },
+  }
+}
+
+/** A function that is not the caller's to run does not exist as a tool. */
+function ifNotThere(error: unknown): undefined {
+  const code = error instanceof GatewayError ? error.failure.code : undefined
+  if (code !== 'not_found' && code !== 'function_denied') throw error
+}

@@ -1,0 +1,44 @@
+import type { TSchema } from 'typebox'
+import type { Scope } from '../domain/caller.ts'
+import type { JsonObject } from '../domain/json.ts'
+import type { TaskState } from '../domain/task.ts'
+import type { RequestContext } from '../services/caller.ts'
+
+/** What a tool is called with. `input` was checked against the tool's schema; its bytes are the caller's own. */
+export type ToolCall = {
+  /** Its signal aborts when the caller has left or cancelled the call. */
+  context: RequestContext
+  input: JsonObject
+  /** Tells the caller how its task stands, if it asked to be told. */
+  tell(taskID: string, state: TaskState): void
+}
+
+/** What a tool answers: `structured` fits the tool's output schema, `text` is the same as exact JSON. */
+export type ToolOutput = { structured: Record<string, unknown>; text: string }
+
+/** How far a tool reaches, for clients that ask a person before they call one. */
+export type ToolEffect = 'reads' | 'writes' | 'runs'
+
+/** One MCP tool. `run` throws `GatewayError` for whatever goes wrong on purpose. */
+export type Tool = {
+  readonly name: string
+  readonly title: string
+  readonly description: string
+  /** The scope a caller needs; without it the tool is neither listed nor callable. */
+  readonly scope: Scope
+  readonly effect: ToolEffect
+  /** Whether it waits for a task, so that its answer is a stream kept alive. */
+  readonly waits: boolean
+  /** JSON Schemas of an object each. */
+  readonly input: TSchema
+  readonly output: TSchema
+  /** Whether `run` checks its input itself, because the schema alone does not tell what fits. */
+  readonly checksInput?: boolean
+  run(call: ToolCall): Promise<ToolOutput>
+}
+
+/** An output from one JSON object as bytes: the text keeps every digit, the parsed form what JavaScript can. */
+export function toOutput(json: Buffer): ToolOutput {
+  const text = json.toString('utf8')
+  return { text, structured: JSON.parse(text) }
+}

@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { until, within } from './within.ts'
+
+export type GatewayProcess = {
+  url: string
+  child: ChildProcess
+  /** The exit code, once it has ended. */
+  exit: Promise<number | null>
+  output(): string
+}
+
+const running = new Set<ChildProcess>()
+
+/** Starts `src/main.ts` with nothing but these settings. */
+export function spawnGateway(env: Record<string, string | undefined>): Omit<GatewayProcess, 'url'> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk) => {
+      output += chunk
+    })
+  }
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
+  exit.then(() => running.delete(child))
+  return { child, exit, output: () => output }
+}
+
+/** The same, once it listens. */
+export async function startGatewayProcess(env: Record<string, string | undefined>): Promise<GatewayProcess> {
+  const started = spawnGateway(env)
+  const urlIn = (text: string) => /listening at (http:\/\/[\w.:]+)/.exec(text)?.[1]
+  await until(() => urlIn(started.output()) !== undefined, 'the gateway did not start', 15_000)
+  return { ...started, url: urlIn(started.output()) ?? '' }
+}
+
+/** Ends what a test left running. */
+export async function endGatewayProcesses(): Promise<void> {
+  const ended = [...running].map((child) => new Promise((resolve) => child.once('close', resolve)))
+  for (const child of running) child.kill('SIGKILL')
+  await within(Promise.all(ended), 'a gateway process did not end')
+}
