@@ -83,6 +83,7 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
     const { answers } = await report
     const probed = await probes?.stop()
     const counts = await readCounts(emulatorUrl)
+    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} looks by id`)
     const measured = await toMeasured(emulatorUrl, answers, counts.list + counts.result)
     if (probed === undefined) return measured
     const { peakMib, ...times } = probed
