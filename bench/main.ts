@@ -1,8 +1,10 @@
+import { benchReads } from './reads.ts'
 import { benchRuns } from './runs.ts'
 import { benchUploads } from './uploads.ts'
 
 /** What can be measured; each prints ratios and cleans up after itself. */
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  reads: benchReads,
   runs: benchRuns,
   uploads: benchUploads,
 }

@@ -25,7 +25,6 @@ export function authenticate(parts: AuthenticateParts) {
     const { scope } = request.routeOptions.config
     if (scope === 'public') return
     const caller = await identifyCaller(parts, request)
-    request.caller = caller
     parts.limits.takeRequest(caller)
     // A route that names no scope is closed to everyone, whoever forgot it.
     if (scope === undefined) throw new GatewayError({ code: 'not_found', what: 'route' })
@@ -39,6 +38,8 @@ export function authenticate(parts: AuthenticateParts) {
  */
 export async function identifyCaller(parts: AuthenticateParts, request: FastifyRequest): Promise<Caller> {
   const caller = await callerOf(parts, request)
+  // Known from here on: the log names the caller of what is refused, too.
+  request.caller = caller
   requireOrigin(request, caller, parts.allowedOrigins)
   return caller
 }

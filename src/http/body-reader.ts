@@ -8,6 +8,14 @@ export const BODY_IDLE_MS = 30_000
 /** As much is taken from the connection before it is held back. */
 const HELD_BYTES = 128 * 1024
 
+/**
+ * A connection that is not read from is never seen to end: a caller that has left would go unnoticed for as
+ * long as its body is held back. So one looks every now and then, which costs a few more bytes in memory.
+ */
+const PROBE_MS = 400
+const PROBE_BYTES = 512 * 1024
+const MOST_HELD_BYTES = 2 * 2 ** 20
+
 /** A body that is read chunk by chunk, as fast as its reader takes it. */
 export class BodyReader {
   readonly #request: FastifyRequest
@@ -15,6 +23,8 @@ export class BodyReader {
   #chunks: Buffer[] = []
   #held = 0
   #state: 'open' | 'ended' | 'cut' = 'open'
+  #allowedBytes = HELD_BYTES
+  #probe: NodeJS.Timeout | undefined
   #wake: (() => void) | undefined
   /** Bytes handed out so far. */
   bytesRead = 0
@@ -61,7 +71,7 @@ export class BodyReader {
         clearTimeout(timer)
         resolve()
       }
-      this.#request.raw.resume()
+      this.#release(HELD_BYTES)
     })
   }
 
@@ -69,13 +79,28 @@ export class BodyReader {
     if (this.#state !== 'open') return
     this.#chunks.push(chunk)
     this.#held += chunk.length
-    if (this.#held >= HELD_BYTES) this.#request.raw.pause()
+    if (this.#held >= this.#allowedBytes) this.#holdBack()
     this.#stir()
+  }
+
+  #holdBack(): void {
+    this.#request.raw.pause()
+    clearTimeout(this.#probe)
+    if (this.#allowedBytes >= MOST_HELD_BYTES) return
+    this.#probe = setTimeout(() => this.#release(this.#held + PROBE_BYTES), PROBE_MS)
+  }
+
+  /** Reads on until so many bytes are held. */
+  #release(allowedBytes: number): void {
+    clearTimeout(this.#probe)
+    this.#allowedBytes = allowedBytes
+    this.#request.raw.resume()
   }
 
   #close(state: 'ended' | 'cut'): void {
     if (this.#state !== 'open') return
     this.#state = state
+    clearTimeout(this.#probe)
     this.#stir()
   }
 

@@ -39,6 +39,9 @@ export function toContext(request: FastifyRequest, reply: FastifyReply): Request
   return { caller: request.caller, signal: leaveSignal(reply), trace: traceOf(request) }
 }
 
+/** One for all requests: without a reason every abort makes an exception, stack and all. Nobody asks for it. */
+const OVER = new Error('nobody listens any more')
+
 /**
  * Aborts when nobody listens any more: the caller has left, or has its whole answer (a HEAD has it before
  * the events it asked for have come). Fastify's own `request.signal` aborts as soon as a body has been read,
@@ -46,7 +49,7 @@ export function toContext(request: FastifyRequest, reply: FastifyReply): Request
  */
 function leaveSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  if (reply.raw.destroyed) controller.abort()
-  else reply.raw.once('close', () => controller.abort())
+  if (reply.raw.destroyed) controller.abort(OVER)
+  else reply.raw.once('close', () => controller.abort(OVER))
   return controller.signal
 }

@@ -17,8 +17,9 @@ export function createIdentifyReader(parts: AuthenticateParts): IdentifyReader {
       return caller
     } catch (error) {
       const isNobody = headerOf(request, 'authorization') === undefined
-      if (isNobody && error instanceof GatewayError) return undefined
-      throw error
+      if (!isNobody || !(error instanceof GatewayError)) throw error
+      request.caller = null
+      return undefined
     }
   }
 }

@@ -34,9 +34,9 @@ export async function receiveRunForm(
   })
   const draft = checkFields(form)
   // What is wrong with the rest of the run is known before its files are: so nobody has to finish those.
-  toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, form.fileFields, [])))
-  const files = await form.finalise()
-  const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, form.fileFields, files)))
+  const unnamed = form.fileFields.map((field) => ({ field, url: '' }))
+  toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, unnamed)))
+  const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, await form.finalise())))
   return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
 }
 
@@ -67,17 +67,13 @@ function toRunBody({ members }: Draft, inputs: Buffer): JsonObject {
  * Inputs with the URLs of files among them, of several files under one name as an array; what was JSON
  * already stays as it is, byte for byte. Throws `invalid_request` when a name is both.
  */
-export function toInputs(
-  inputs: JsonObject,
-  fileFields: readonly string[],
-  files: readonly Pick<FormFile, 'field' | 'url'>[],
-): Buffer {
-  const twice = inputs.members.filter(({ name }) => fileFields.includes(name))
+export function toInputs(inputs: JsonObject, files: readonly Pick<FormFile, 'field' | 'url'>[]): Buffer {
+  const urls = new Map<string, string[]>()
+  for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
+  const twice = inputs.members.filter(({ name }) => urls.has(name))
   if (twice.length > 0) {
     throw invalid(twice.map(({ name }) => ({ path: name, message: 'is both a file and an input value' })))
   }
-  const urls = new Map<string, string[]>()
-  for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
   return toObject([
     ...inputs.members.map(({ name, bytes }): [string, Buffer] => [name, bytes]),
     ...[...urls].map(([name, all]): [string, Buffer] => [name, toJson(all.length === 1 ? all[0] : all)]),

@@ -161,12 +161,16 @@ describe('whose page it is', () => {
     ['plain', PLAIN, OWN, 403],
     ['web', WEB, FOREIGN, 403],
     ['web', WEB, 'null', 403],
-  ])('%s (%s) from %s: %i', async (_name, token, origin, status) => {
+  ])('%s (%s) from %s: %i', async (name, token, origin, status) => {
     gateway.emulator.resetCounts()
     const answer = await create(origin, { token })
     expect(answer.status).toBe(status)
     expect(gateway.emulator.counts().create).toBe(status === 202 ? 1 : 0)
-    if (status === 403) expect(answer.json.code).toBe('origin_denied')
+    if (status !== 403) return
+    expect(answer.json.code).toBe('origin_denied')
+    // The line is written once the answer has left.
+    const line = () => gateway.logs.find(({ reqId }) => reqId === answer.headers['x-request-id'])
+    await expect.poll(line, { timeout: 5_000 }).toMatchObject({ caller: name, failure: 'origin_denied' })
   })
 
   test('what a page of somebody else sends uses up nothing of the caller', async () => {

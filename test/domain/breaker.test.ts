@@ -14,9 +14,9 @@ function fail(state: BreakerState, times: number, nowMs: number): BreakerState {
   return next
 }
 
-test('four failures in a row leave it closed, the fifth opens it', () => {
-  expect(waitOf(fail(CLOSED, 4, 0), 0)).toBe(0)
-  expect(waitOf(fail(CLOSED, 5, 0), 0)).toBe(1_000)
+test('nine failures in a row leave it closed, the tenth opens it', () => {
+  expect(waitOf(fail(CLOSED, 9, 0), 0)).toBe(0)
+  expect(waitOf(fail(CLOSED, 10, 0), 0)).toBe(1_000)
 })
 
 test('an answer in between begins the count anew', () => {
@@ -26,7 +26,7 @@ test('an answer in between begins the count anew', () => {
 })
 
 test('after its time one probe goes, and nothing else until the probe has said something', () => {
-  const open = fail(CLOSED, 5, 0)
+  const open = fail(CLOSED, 10, 0)
   expect(admitCall(open, 999).waitMs).toBe(1)
   const { state: probing, waitMs } = admitCall(open, 1_000)
   expect(waitMs).toBe(0)
@@ -35,7 +35,7 @@ test('after its time one probe goes, and nothing else until the probe has said s
 })
 
 test('each probe that fails doubles the time, up to 15 s; a probe that says nothing is given up on', () => {
-  let state = fail(CLOSED, 5, 0)
+  let state = fail(CLOSED, 10, 0)
   let nowMs = 0
   const waits: number[] = []
   for (let probe = 0; probe < 6; probe++) {
@@ -49,6 +49,6 @@ test('each probe that fails doubles the time, up to 15 s; a probe that says noth
 })
 
 test('failures of calls that were under way when it opened change nothing', () => {
-  const open = fail(CLOSED, 5, 0)
+  const open = fail(CLOSED, 10, 0)
   expect(noteFailure(open, 500, 0)).toBe(open)
 })

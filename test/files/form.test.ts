@@ -14,20 +14,20 @@ afterAll(() => gateway.close())
 
 const post = (body: Buffer, headers: Record<string, string> = {}) =>
   postForm(`${gateway.url}/files`, body, headers)
-const lastUploads = (count: number) => gateway.emulator.uploads().slice(-count)
+/** The last uploads, oldest first; asked for one by one, because each is hashed when it is looked at. */
+const lastUploads = (count: number) =>
+  gateway.emulator
+    .requests('upload-url')
+    .slice(-count)
+    .map(({ path }) => gateway.emulator.file(path.split('/').at(-2) ?? ''))
 const initsSince = (before: number) => gateway.emulator.counts()['upload-init'] - before
 
 /** Nothing of what was sent is there for anyone, and nothing is held. */
 async function refused(status: number, body: Buffer, headers: Record<string, string> = {}) {
-  const before = gateway.emulator.uploads().length
+  const before = gateway.emulator.counts()['upload-url']
   const answer = await post(body, headers)
   expect(answer.status, answer.text).toBe(status)
-  expect(
-    gateway.emulator
-      .uploads()
-      .slice(before)
-      .filter((upload) => upload.finalised),
-  ).toEqual([])
+  expect(gateway.emulator.counts()['upload-url']).toBe(before)
   expect(gateway.gateway.uploads.heldBytes).toBe(0)
   return answer
 }
@@ -45,8 +45,8 @@ test('several files, small and large, come through in their order', async () => 
     { field: 'c', name: '文件.pdf', size: large.length, mimeType: 'application/pdf' },
   ])
   const uploads = lastUploads(3)
-  expect(uploads.map((upload) => upload.sha256)).toEqual([small, Buffer.alloc(0), large].map(sha256))
-  expect(uploads.every((upload) => upload.finalised)).toBe(true)
+  expect(uploads.map((upload) => upload?.sha256)).toEqual([small, Buffer.alloc(0), large].map(sha256))
+  expect(uploads.every((upload) => upload?.finalised)).toBe(true)
 })
 
 test("a browser's FormData", async () => {
@@ -67,7 +67,7 @@ test('the declared size lets a large file stand before another', async () => {
   const parts = [field('size', String(first.length)), file('a', 'a', first), file('b', 'b', second)]
   expect((await post(formOf(parts))).status).toBe(201)
   const uploads = lastUploads(2)
-  expect(uploads.map((upload) => upload.sha256)).toEqual([first, second].map(sha256))
+  expect(uploads.map((upload) => upload?.sha256)).toEqual([first, second].map(sha256))
 })
 
 test('a large file before another without its size is told how to come', async () => {
@@ -327,7 +327,7 @@ test('a form that comes byte by byte is the same form', async () => {
   }
   await once(socket, 'close')
   expect(text).toMatch(/^HTTP\/1\.1 201 /)
-  expect(lastUploads(2).map((upload) => upload.bytes?.toString())).toEqual([
+  expect(lastUploads(2).map((upload) => upload?.bytes?.toString())).toEqual([
     '\r\n--test-boundar\r\r\n--test-boundar',
     '\r',
   ])

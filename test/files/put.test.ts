@@ -25,7 +25,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-const lastUpload = () => gateway.emulator.uploads().at(-1)!
+const lastID = () => gateway.emulator.requests('part').at(-1)?.path.split('/')[2] ?? ''
+/** The upload that the last part was sent for; only that one, because it is hashed when it is looked at. */
+const lastUpload = () => gateway.emulator.file(lastID())!
 const put = (name: string, body: Buffer, headers: Record<string, string> = {}) =>
   send(`${gateway.url}/files/${name}`, { method: 'PUT', body, headers })
 
@@ -201,12 +203,7 @@ test('curl uploads a file, announced and piped', async () => {
     { field: 'document', name: 'curl.pdf', size: bytes.length, mimeType: 'application/pdf' },
     { field: 'copy', size: bytes.length },
   ])
-  expect(
-    gateway.emulator
-      .uploads()
-      .slice(-2)
-      .map((upload) => upload.sha256),
-  ).toEqual([sha256(bytes), sha256(bytes)])
+  expect(lastUpload().sha256).toBe(sha256(bytes))
   await rm(path, { recursive: true })
 })
 

@@ -5,6 +5,12 @@ import { findInputProblems } from '../../src/domain/input-check.ts'
 import { parseJsonObject } from '../../src/domain/json.ts'
 import { toStandaloneSchema } from '../../src/domain/json-schema.ts'
 
+/** CPU time of this process, in milliseconds: what a busy machine does not change. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 function blockOf(...inputHandleDefs: unknown[]): BlockSchema {
   const blocks = [{ blockName: 'b', inputHandleDefs }]
   const found = toPackageSchemas({ packageName: 'p', packageVersion: '1.0.0', blocks })
@@ -122,10 +128,10 @@ test.each([
   ['x/oomol-driver/oomol-storage/a', false],
   [`/oomol-driver/oomol-storage/${'/.'.repeat(500_000)}`, true],
 ])('the storage path %.60s passes: %s', (path, expected) => {
-  const started = performance.now()
+  const started = cpuMs()
   expect(takes({ type: 'string', 'ui:widget': 'dir' }, path)).toBe(expected)
   expect(takes({ type: 'array', items: { 'ui:widget': 'save' } }, [path])).toBe(expected)
-  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(cpuMs() - started).toBeLessThan(1_000)
 })
 
 test.each([
@@ -183,12 +189,12 @@ test('schemas that grow are given up, and take anything', () => {
   let deep: unknown = { type: 'string' }
   for (let nth = 0; nth < 5_000; nth++) deep = { items: deep }
   const wide = { anyOf: Array.from({ length: 100_000 }, () => ({ type: 'string' })) }
-  const started = performance.now()
+  const started = cpuMs()
   for (const schema of [{ $ref: '#/$defs/a39', $defs: bomb }, deep, wide]) {
     expect(toStandaloneSchema(schema, { nodes: 1e6 })).toBe(true)
     expect(takes(schema, 3)).toBe(true)
   }
-  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(cpuMs() - started).toBeLessThan(1_000)
 })
 
 test('a small package that unfolds into a large one is given up in parts', () => {
@@ -214,9 +220,9 @@ test('a small package that unfolds into a large one is given up in parts', () =>
 })
 
 test('a regular expression that takes for ever is not tried', () => {
-  const started = performance.now()
+  const started = cpuMs()
   expect(takes({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(50_000)}!`)).toBe(true)
-  expect(performance.now() - started).toBeLessThan(500)
+  expect(cpuMs() - started).toBeLessThan(500)
 })
 
 test.each([
@@ -238,9 +244,9 @@ test.each([
 ])('%s are checked within a bound', (_, schema, value, expected) => {
   const block = blockOf({ handle: 'x', json_schema: schema }, { handle: 'y', json_schema: schema })
   const inputs = parseJsonObject(Buffer.from(JSON.stringify({ x: value, y: value })))
-  const started = performance.now()
+  const started = cpuMs()
   const problems = findInputProblems(block, inputs, new Set())
-  expect(performance.now() - started).toBeLessThan(1_500)
+  expect(cpuMs() - started).toBeLessThan(1_500)
   if (expected) expect(problems).toEqual([])
 })
 

@@ -65,13 +65,11 @@ test.each(FAULTS)('the registry answering with %s does not stop a run', async (_
 })
 
 test('a registry that hangs holds a run up for a moment, and only the first', async () => {
+  // The test's own deadline is the bound: a call upstream may take 30 s otherwise.
   gateway.emulator.misbehave('package-info', { kind: 'hang' }, Number.POSITIVE_INFINITY)
-  const startedMs = Date.now()
   expect((await run(gateway, 'typed', { text: 'x' })).status).toBe(200)
-  expect(Date.now() - startedMs).toBeLessThan(9_000)
-  const secondMs = Date.now()
   expect((await run(gateway, 'typed', { text: 'x' })).status).toBe(200)
-  expect(Date.now() - secondMs).toBeLessThan(3_000)
+  expect(lookUps()).toBe(1)
 })
 
 test('while the registry is away a fixed input still can not be set', async () => {

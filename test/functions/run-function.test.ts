@@ -111,11 +111,9 @@ test('latest is sent as the version it was checked against', async () => {
 })
 
 test('a function waits as long as its configuration says, and a caller may say otherwise', async () => {
-  const startedMs = Date.now()
   const answer = await run(gateway, 'hold')
   expect(answer.status).toBe(202)
   expect(answer.headers['x-package-version']).toBe('1.1.0')
-  expect(Date.now() - startedMs).toBeLessThan(5_000)
   const asked = await send(`${gateway.url}/run/hold?wait=0`, { body: {} })
   expect(asked.headers['preference-applied']).toBe('wait=0')
 })

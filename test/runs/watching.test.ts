@@ -166,20 +166,20 @@ test('while upstream is down creates fail fast, and a probe brings them back', a
   const { emulator } = gateway
   const mend = emulator.misbehave('create', { kind: 'status', status: 503 }, Number.POSITIVE_INFINITY)
   const body = runOf('echo')
-  for (let failure = 0; failure < 5; failure++) await send(`${gateway.url}/run`, { body })
-  expect(emulator.counts().create).toBe(5)
+  for (let failure = 0; failure < 10; failure++) await send(`${gateway.url}/run`, { body })
+  expect(emulator.counts().create).toBe(10)
   const refused = await Promise.all(Array.from({ length: 20 }, () => send(`${gateway.url}/run`, { body })))
   expect(new Set(refused.map(({ status, json }) => `${status} ${json.code}`))).toEqual(
     new Set(['503 upstream_unavailable']),
   )
   expect(refused.every(({ headers }) => Number(headers['retry-after']) >= 1)).toBe(true)
-  expect(emulator.counts().create).toBe(5)
+  expect(emulator.counts().create).toBe(10)
   mend()
   await expect
     .poll(async () => (await send(`${gateway.url}/run`, { body })).status, { timeout: 5_000, interval: 100 })
     .toBe(200)
   // One probe found it mended: nothing was sent in between.
-  expect(emulator.counts().create).toBe(6)
+  expect(emulator.counts().create).toBe(11)
 })
 
 test('creates that upstream refuses do not count as an outage', async () => {

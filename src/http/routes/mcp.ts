@@ -6,7 +6,7 @@ import { readJsonBytes } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { headerOf } from '../request-headers.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
+import { jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
 
 export type McpRouteParts = {
   mcp: McpEndpoint
@@ -26,6 +26,10 @@ const PROTOCOL_HEADERS = [
   'mcp-method',
   'mcp-name',
 ]
+
+const DESCRIPTION = `Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens.
+Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is no message, 406
+unless Accept names application/json and text/event-stream) is a JSON-RPC error instead of a problem.`
 
 const LOOPBACK_ADDRESS = /^(localhost|::1|127(\.\d{1,3}){3})$/
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i
@@ -48,8 +52,7 @@ export function postMcp(parts: McpRouteParts): Route {
     config: { scope: 'any-caller' },
     schema: {
       summary: 'The tools of the gateway over MCP',
-      description:
-        'Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens; each tool needs the scope of its route.',
+      description: DESCRIPTION,
       tags: ['mcp'],
       querystring: NoQuery,
       body: jsonBody(Message),
@@ -62,7 +65,6 @@ export function postMcp(parts: McpRouteParts): Route {
           },
         },
         202: { description: 'A notification was taken.' },
-        406: json('Accept must name application/json and text/event-stream.', UpstreamObject),
         ...problems(408, 413, 415),
       },
     },
