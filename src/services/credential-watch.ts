@@ -205,13 +205,17 @@ export class CredentialWatch {
     try {
       const page = await readPage(this.#credential, sweep.query, signal)
       this.#budget.succeeded()
-      if (signal.aborted) return
+      // Everyone has left; who has come since may have found a probe under way, and set no timer.
+      if (signal.aborted) return this.#arm()
       let shown = 0
       for (const task of page.tasks) if (this.#noteListed(task, sweep)) shown += 1
       this.#trust.shown(shown)
       sweep.turnPage(page.nextToken)
     } catch (error) {
-      if (signal.aborted) return this.#budget.abandoned()
+      if (signal.aborted) {
+        this.#budget.abandoned()
+        return this.#arm()
+      }
       this.#noteListFailure(toLookFailure(error), startedAtMs)
       sweep.isOver = true
     }
@@ -302,6 +306,8 @@ export class CredentialWatch {
       const intervalMs = nextLookDelayMs(at - watched.createdAtMs, random())
       this.#checks.push(watched, at + INTERVALS_ON_TRUST * intervalMs)
     }
+    // This may have been the look that ended a pause: results that waited for its end have no timer.
+    this.#fetchResults()
     this.#arm()
   }
 
