@@ -322,7 +322,7 @@ export class CredentialWatch {
       if (isFetch) this.#ended.add(watched)
     } else this.#budget.succeeded()
     const patienceMs = this.#options.notFoundMs
-    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : patienceMs
+    const missingForMs = existed(watched) ? now - (watched.missingSinceMs ?? now) : patienceMs
     if (!isFinal(failure, missingForMs >= patienceMs)) {
       tellWaiters(watched.waiters, (waiter) => waiter.onSetback?.(failure))
       return
@@ -330,6 +330,11 @@ export class CredentialWatch {
     this.#end(watched)
     tellWaiters(watched.waiters, (waiter) => waiter.onFailure(failure))
   }
+}
+
+/** Whether a task is known to exist, so that upstream not knowing it may pass. */
+function existed({ isOwn, state }: Watched): boolean {
+  return isOwn || state !== undefined
 }
 
 function toFailure(error: unknown): Failure {
