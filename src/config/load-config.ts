@@ -122,9 +122,10 @@ function toFileContext(
 }
 
 /** What is wrong only in view of another setting. What is wrong by itself is no base for that. */
-function checkTogether({ values, wrong }: ReadSettings, report: Report): void {
+function checkTogether({ values, given, wrong }: ReadSettings, report: Report): void {
   const areSound = (...names: SettingName[]): boolean => !names.some((name) => wrong.has(name))
-  if (areSound('RUN_DEFAULT_WAIT', 'RUN_MAX_WAIT') && values.RUN_DEFAULT_WAIT > values.RUN_MAX_WAIT) {
+  const isLonger = values.RUN_DEFAULT_WAIT > values.RUN_MAX_WAIT
+  if (areSound('RUN_DEFAULT_WAIT', 'RUN_MAX_WAIT') && given.has('RUN_DEFAULT_WAIT') && isLonger) {
     report('RUN_DEFAULT_WAIT', 'must not be longer than RUN_MAX_WAIT')
   }
   if (areSound('PORT', 'METRICS_PORT') && values.PORT !== 0 && values.PORT === values.METRICS_PORT) {
@@ -183,7 +184,8 @@ function toConfig(values: SettingValues, { apiKey, tokenPairs, file }: Sources):
     functions: file?.functions ?? [],
     allowedOrigins: values.ALLOWED_ORIGINS ?? [],
     trustProxy: values.TRUST_PROXY ?? [],
-    runDefaultWaitMs: values.RUN_DEFAULT_WAIT,
+    // Whoever sets RUN_MAX_WAIT alone, below the default, means both.
+    runDefaultWaitMs: Math.min(values.RUN_DEFAULT_WAIT, values.RUN_MAX_WAIT),
     runMaxWaitMs: values.RUN_MAX_WAIT,
     maxBodyBytes: values.MAX_BODY_BYTES,
     maxUploadBytes: values.MAX_UPLOAD_BYTES,

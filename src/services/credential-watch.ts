@@ -326,7 +326,7 @@ export class CredentialWatch {
       if (isFetch) this.#ended.add(watched)
     } else this.#budget.succeeded()
     const patienceMs = this.#options.notFoundMs
-    const missingForMs = watched.isNew ? now - (watched.missingSinceMs ?? now) : patienceMs
+    const missingForMs = existed(watched) ? now - (watched.missingSinceMs ?? now) : patienceMs
     if (!isFinal(failure, missingForMs >= patienceMs)) {
       tellWaiters(watched.waiters, (waiter) => waiter.onSetback?.(failure))
       return
@@ -340,4 +340,9 @@ export class CredentialWatch {
 function toRunning(last: TaskState | undefined, status: string, progress: number): TaskState {
   const isSame = last?.kind === 'running' && last.status === status && last.progress === progress
   return isSame ? last : { kind: 'running', status, progress }
+}
+
+/** Whether a task is known to exist, so that upstream not knowing it may pass. */
+function existed({ isOwn, state }: Watched): boolean {
+  return isOwn || state !== undefined
 }

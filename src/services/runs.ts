@@ -112,7 +112,7 @@ function waitForEnd(
   awaited: AwaitedTask,
   options: WaitOptions,
 ): Promise<RunEnd> {
-  const { taskID, createdAtMs, isNew } = awaited
+  const { taskID, createdAtMs, isNew, isOwn = isNew } = awaited
   return new Promise((resolve, reject) => {
     let state: TaskState | undefined = isNew ? NEW_TASK : undefined
     let setback: Failure | undefined
@@ -143,7 +143,7 @@ function waitForEnd(
     undo.push(() => context.signal.removeEventListener('abort', stop))
     undo.push(drain.onBegin(stop))
     const leave = watcher.watch(
-      { credential: context.caller.credential, taskID, createdAtMs, isNew },
+      { credential: context.caller.credential, taskID, createdAtMs, isNew, isOwn },
       {
         onState: (seen) => {
           state = seen

@@ -7,6 +7,8 @@ export type Watched = {
   readonly createdAtMs: number
   /** Created by us just now: upstream may need a moment until it knows it. */
   readonly isNew: boolean
+  /** Created by us, now or before. */
+  readonly isOwn: boolean
   readonly waiters: Set<Waiter>
   state: TaskState | undefined
   /** The request about it that is under way: never two. */
@@ -16,11 +18,12 @@ export type Watched = {
   isEndFollowed: boolean
 }
 
-export function createWatched({ taskID, createdAtMs, isNew }: WatchTarget): Watched {
+export function createWatched({ taskID, createdAtMs, isNew, isOwn = isNew }: WatchTarget): Watched {
   return {
     taskID,
     createdAtMs,
     isNew,
+    isOwn,
     waiters: new Set(),
     state: isNew ? NEW_TASK : undefined,
     look: undefined,

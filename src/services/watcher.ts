@@ -4,8 +4,17 @@ import type { Failure } from '../errors.ts'
 import { CredentialWatch, type LookAt } from './credential-watch.ts'
 import type { ReadPage } from './task-listing.ts'
 
-/** A task to be watched with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created. */
-export type WatchTarget = { credential: Credential; taskID: string; createdAtMs: number; isNew: boolean }
+/**
+ * A task to be watched with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created.
+ * `isNew`: by us, just now. `isOwn`: by us, whenever; as `isNew` if left out.
+ */
+export type WatchTarget = {
+  credential: Credential
+  taskID: string
+  createdAtMs: number
+  isNew: boolean
+  isOwn?: boolean
+}
 
 /** Told what is found out; after an ended state or `onFailure` nothing more comes. */
 export type Waiter = {

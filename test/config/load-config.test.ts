@@ -204,6 +204,8 @@ describe('settings together', () => {
       'RUN_DEFAULT_WAIT: must not be longer than RUN_MAX_WAIT',
     ])
     expect(findProblems({ RUN_DEFAULT_WAIT: '1m', RUN_MAX_WAIT: '60s' })).toEqual([])
+    // The one that was not set follows the one that was.
+    expect(load({ RUN_MAX_WAIT: '2s' })).toMatchObject({ runDefaultWaitMs: 2000, runMaxWaitMs: 2000 })
     // Nothing follows from a setting that is itself wrong.
     expect(findProblems({ RUN_DEFAULT_WAIT: '15m', RUN_MAX_WAIT: 'x' })).toHaveLength(1)
   })

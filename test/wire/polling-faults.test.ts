@@ -76,6 +76,27 @@ test('a task that upstream does not know is 404 without patience', async () => {
   expect(gateway.emulator.counts().result).toBe(2)
 })
 
+test('a 404 that passes does not end a wait that has seen the task', async () => {
+  const { emulator } = gateway
+  const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
+  const waiting = send(`${gateway.url}/tasks/${taskID}/result?wait=10`)
+  const looked = (times: number) => until(() => emulator.counts().result >= times, `look ${times}`)
+  await looked(2)
+  emulator.misbehave('result', status(404))
+  await looked(5)
+  emulator.finish(taskID, { status: 'success', resultData: [{ value: 1 }], resultURL: null })
+  expect((await within(waiting, 'the answer')).status).toBe(200)
+})
+
+test('a 404 that passes does not end a repeat of a keyed run', async () => {
+  const headers = { 'idempotency-key': crypto.randomUUID() }
+  const body = runOf('echo', { value: 1 })
+  await send(`${gateway.url}/run`, { body, headers: { ...headers, prefer: 'respond-async' } })
+  gateway.emulator.misbehave('result', status(404))
+  const answer = await send(`${gateway.url}/run`, { body, headers })
+  expect([answer.status, answer.headers['idempotency-replayed']]).toEqual([200, 'true'])
+})
+
 test.each(['1000000000000', '2147484', 'Thu, 01 Jan 9999 00:00:00 GMT'])(
   'Retry-After: %s makes no hot loop, and the wait ends in time',
   async (retryAfter) => {
