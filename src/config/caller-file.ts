@@ -6,7 +6,7 @@ import type { Environment } from './settings.ts'
 import type { TokenPair } from './tokens.ts'
 import { YamlReader } from './yaml-reader.ts'
 
-/** What the file that `GATEWAY_CONFIG` names holds (design.md, section 7). */
+/** What the file that `GATEWAY_CONFIG` names holds. */
 export type CallerFile = {
   readonly callers: readonly CallerConfig[]
   readonly functions: readonly FunctionConfig[]

@@ -1,6 +1,6 @@
 import type { Secret } from './secret.ts'
 
-/** What a caller may do at all; every route of a surface names the one it needs (design.md, section 2). */
+/** What a caller may do at all; every route of a surface names the one it needs. */
 export const SCOPES = [
   'run',
   'tasks:read',

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
 /** Deeper than any real input, far from what breaks a serialiser further on. */
-export const MAX_JSON_DEPTH = 100
+const MAX_JSON_DEPTH = 100
 
 /** Where the value of one top-level member stands in the text it was read from, byte for byte. */
 export type JsonMember = { name: string; bytes: Buffer }

@@ -1,4 +1,4 @@
-/** A named function: a block of a package under a name, with values filled in (design.md, section 7). */
+/** A named function: a block of a package under a name, with values filled in. */
 export type FunctionConfig = {
   /** `isFunctionName`; unique. */
   readonly name: string

@@ -42,7 +42,7 @@ export function toTaskState(answer: JsonObject): TaskState | undefined {
 }
 
 /** A failed task from whatever upstream said of it. */
-export function toFailedTask(error: unknown): TaskState {
+function toFailedTask(error: unknown): TaskState {
   const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
   const message = typeof said === 'string' && said !== '' ? cut(said) : 'The task failed.'
   return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }

@@ -8,7 +8,7 @@ const MAX_PARTS = 10_000
 const MAX_PART_SIZE_BYTES = 5 * 2 ** 30
 
 /** Parts are held in memory to be sent again, so what one really holds is bounded more tightly. */
-export const MAX_HELD_PART_BYTES = 64 * 2 ** 20
+const MAX_HELD_PART_BYTES = 64 * 2 ** 20
 
 const MAX_URL_LENGTH = 16 * 1024
 

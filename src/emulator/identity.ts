@@ -27,7 +27,7 @@ export function createAuthenticate(keys: readonly string[], cookies: readonly st
 }
 
 /** All credentials of a request: Node would show only the first of two `Authorization` headers. */
-export function credentialsOf(rawHeaders: readonly string[]): { authorizations: string[]; tokens: string[] } {
+function credentialsOf(rawHeaders: readonly string[]): { authorizations: string[]; tokens: string[] } {
   const authorizations: string[] = []
   const tokens: string[] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

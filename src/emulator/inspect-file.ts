@@ -49,7 +49,7 @@ async function readFacts(response: IncomingMessage): Promise<FileFacts> {
 }
 
 /** Counts the words of a text that comes in pieces; null once it is no text (no UTF-8, or with NUL bytes). */
-export function createWordCount(): { take(chunk: Buffer): void; finish(): number | null } {
+function createWordCount(): { take(chunk: Buffer): void; finish(): number | null } {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let words: number | null = 0
   let inWord = false

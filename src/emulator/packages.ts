@@ -143,6 +143,6 @@ export function endsWith(outcome: Outcome, afterMs = 0): BlockPlan {
   return { kind: 'ends', afterMs, outcome }
 }
 
-export function returnInputs(inputs: BlockInputs): BlockPlan {
+function returnInputs(inputs: BlockInputs): BlockPlan {
   return endsWith(success(inputs.text))
 }

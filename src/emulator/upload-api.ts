@@ -8,11 +8,11 @@ const FILE_NAME = /^[^/\\]{1,255}$/
 const MAX_PARTS = 10_000
 
 /** The paths of the presigned store. */
-export function partPath(uploadID: string, part: number): string {
+function partPath(uploadID: string, part: number): string {
   return `/parts/${uploadID}/${part}`
 }
 
-export function filePath(upload: Upload): string {
+function filePath(upload: Upload): string {
   return `/files/${upload.uploadID}${upload.extension}`
 }
 

@@ -42,8 +42,10 @@ export async function answerRun(
   }
   return answerWaiting(runs, context, form, request, reply, async (events) => {
     const created = await createOnce(runs, context, request, reply, prepare, events)
-    events?.created(created.taskID)
-    return { ...created, isOwn: true, isNew: !created.isReplayed }
+    // Of ten thousand who wait only what they need is kept: not upstream's answer to the create.
+    const { taskID, createdAtMs, end, keepEnd, isReplayed } = created
+    events?.created(taskID)
+    return { taskID, createdAtMs, end, keepEnd, isOwn: true, isNew: !isReplayed }
   })
 }
 

@@ -2,7 +2,7 @@ import cors from '@fastify/cors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { headerOf } from './request-headers.ts'
 
-/** What a page may read of an answer, beside the headers that every page may (design.md, section 4). */
+/** What a page may read of an answer, beside the headers that every page may. */
 const EXPOSED_HEADERS = [
   'Location',
   'Retry-After',

@@ -15,7 +15,7 @@ export type RunAnswer = {
   body: string | Buffer
 }
 
-/** The answer to a run that ended, or still goes on (design.md, section 3). */
+/** The answer to a run that ended, or still goes on. */
 export function toRunAnswer(end: RunEnd, request: FastifyRequest): RunAnswer {
   const { taskID } = end
   if (end.kind === 'pending') return toPendingAnswer(end)

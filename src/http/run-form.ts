@@ -67,7 +67,7 @@ function toRunBody({ members }: Draft, inputs: Buffer): JsonObject {
  * Inputs with the URLs of files among them, of several files under one name as an array; what was JSON
  * already stays as it is, byte for byte. Throws `invalid_request` when a name is both.
  */
-export function toInputs(inputs: JsonObject, files: readonly Pick<FormFile, 'field' | 'url'>[]): Buffer {
+function toInputs(inputs: JsonObject, files: readonly Pick<FormFile, 'field' | 'url'>[]): Buffer {
   const urls = new Map<string, string[]>()
   for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
   const twice = inputs.members.filter(({ name }) => urls.has(name))

@@ -43,7 +43,7 @@ const COMMON_PROBLEMS = [400, 401, 403, 405, 429, 500, 502, 503, 504] as const
 
 const header = (description: string) => ({ description, schema: Type.String() })
 
-export const ANSWER_HEADERS = {
+const ANSWER_HEADERS = {
   'X-Request-ID': header("The caller's own when it sent a sane one, else a new one."),
 }
 export const TASK_HEADERS = {

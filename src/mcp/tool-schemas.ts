@@ -1,12 +1,12 @@
 import { Type } from 'typebox'
 
 /** What the inputs of the tools are made of. */
-export const TaskID = Type.String({
+const TaskID = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$',
   description: 'The id of a task, as the tool that created it gave it.',
 })
 
-export const WaitSeconds = Type.Optional(
+const WaitSeconds = Type.Optional(
   Type.Number({
     minimum: 0,
     description: 'How long to wait, in seconds; the gateway has a default and a maximum.',

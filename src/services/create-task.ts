@@ -77,9 +77,12 @@ export function createCreateTask(parts: CreateTaskParts): CreateTask {
     await owners
       .record(context, made.taskID)
       .catch((error) => log.warn({ err: error, taskID: made.taskID }, 'owner not recorded'))
-    return { ...made, isReplayed: false, end: undefined, keepEnd: () => {} }
+    return { ...made, isReplayed: false, end: undefined, keepEnd: keepNothing }
   }
 }
+
+/** Without a key there is nobody to keep the end of a task for. */
+function keepNothing(): void {}
 
 /** What an upstream that is down answers with, or whatever is in front of it; undefined: no whole answer. */
 const DOWN: ReadonlySet<number | undefined> = new Set([undefined, 502, 503, 504])

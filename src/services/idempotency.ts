@@ -65,7 +65,7 @@ export type IdempotencyTimes = SearchTimes & {
   searchMs: number
 }
 
-export const IDEMPOTENCY_TIMES: IdempotencyTimes = {
+const IDEMPOTENCY_TIMES: IdempotencyTimes = {
   leaseMs: 5_000,
   attemptMs: 65_000,
   joinMs: 100,

@@ -9,8 +9,8 @@ const FEW_LEFT = 2
 const MANY_LEFT = 10
 /** Watched tasks expected of a page before one was read; how much is remembered of it; below which reading ends. */
 const FIRST_YIELD = 4
-const YIELD_MEMORY = 0.7
-const LEAST_YIELD = 1
+const YIELD_MEMORY = 0.8
+const LEAST_YIELD = 0.6
 
 /**
  * One walk through the task list, page after page, in search of the tasks that are due: first the list as

@@ -105,7 +105,7 @@ function toAnswered(wanted: PackageVersion, value: unknown): PackageSchemas {
 }
 
 /** `1.4.0` and the like; `latest`, `1` and `beta` are tags, which may mean another version tomorrow. */
-export function isExactVersion(version: string): boolean {
+function isExactVersion(version: string): boolean {
   return /^\d+\.\d+\.\d+/.test(version)
 }
 

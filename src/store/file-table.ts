@@ -59,7 +59,7 @@ export function readStanding(table: Table, key: Buffer): Standing | undefined {
   return { ...decodeEntry(found.value), version: found.version, size: found.value.length }
 }
 
-export function encodeEntry(entry: Entry): Buffer {
+function encodeEntry(entry: Entry): Buffer {
   const bytes = Buffer.allocUnsafe(EXPIRY_BYTES + Buffer.byteLength(entry.value))
   bytes.writeBigUInt64BE(BigInt(entry.expiresAtMs))
   bytes.write(entry.value, EXPIRY_BYTES)

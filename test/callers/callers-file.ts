@@ -9,9 +9,9 @@ export const TOKENS = {
 export type CallerName = keyof typeof TOKENS
 export const CALLERS = Object.keys(TOKENS) as CallerName[]
 
-export const FRONTEND_ORIGIN = 'https://app.example'
+const FRONTEND_ORIGIN = 'https://app.example'
 
-export const THREE_CALLERS = `
+const THREE_CALLERS = `
 callers:
   - id: service
     tokens: ["${TOKENS.service}"]

@@ -6,7 +6,7 @@ import { type Env, findFileProblems, load, TOKEN_A, TOKEN_B } from './support/pr
 
 const loadFile = (yaml: string, env: Env = {}) => load({ ...env, GATEWAY_CONFIG: 'c' }, { c: yaml })
 
-/** The file of design.md, section 7. */
+/** A file with everything a caller can have. */
 const DOCUMENTED = `
 callers:
   - id: web

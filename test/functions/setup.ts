@@ -5,7 +5,7 @@ export const LIMITED_TOKEN = 'test-token-cccccccccccccccc'
 export const READER_TOKEN = 'test-token-dddddddddddddddd'
 
 /** Functions over the emulator's packages, and two callers beside `app` and `other`: one with a rule, one that runs nothing. */
-export const FUNCTIONS = `
+const FUNCTIONS = `
 callers:
   - id: limited
     tokens: ["${LIMITED_TOKEN}"]

@@ -29,6 +29,13 @@ test('every code of an error is in the table of the README', () => {
   expect(codes.filter((code) => !rows.includes(`\`${code}\``))).toEqual([])
 })
 
+test('every metric is in the table of the README', () => {
+  const sources = readRoot('src/app.ts') + readRoot('src/metrics/metrics.ts')
+  const names = [...sources.matchAll(/(?:gauge\(|name: )'([a-z_]+)'/g)].map((match) => match[1]!)
+  expect(names.length).toBeGreaterThan(6)
+  expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([])
+})
+
 test('every script that the README names is one', () => {
   const { scripts } = JSON.parse(readRoot('package.json')) as { scripts: Record<string, string> }
   const named = [...readme.matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1]!)

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Answer, send } from '../../support/http.ts'
 
-export const BOUNDARY = 'test-boundary'
+const BOUNDARY = 'test-boundary'
 export const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
 
 /** One part as it is to be written: header lines as they are, and the bytes. */
