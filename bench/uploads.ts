@@ -255,7 +255,10 @@ http { access_log off; client_max_body_size 0; client_body_temp_path ${folder};
   )
   // nginx prints nothing when it is ready: a shell says when it is about to start, then becomes it.
   await keep(
-    startProcess('/bin/sh', ['-c', `echo starting; exec ${NGINX} -c ${config}`], { sign: 'starting' }),
+    startProcess('/bin/sh', ['-c', `echo starting; exec ${NGINX} -c ${config}`], {
+      sign: 'starting',
+      stopSignal: 'SIGTERM',
+    }),
   )
   await sleep(500)
   return `http://127.0.0.1:${port}`

@@ -5,11 +5,14 @@ import { createInterface } from 'node:readline'
 /** A process of a benchmark, and the first line it printed. */
 export type BenchProcess = { pid: number; firstLine: string; stop(): Promise<void> }
 
-/** Starts a process and waits for its first line of output that has `sign` in it. */
+/**
+ * Starts a process and waits for its first line of output that has `sign` in it. One that has children of
+ * its own must be stopped by a signal that it can hear.
+ */
 export async function startProcess(
   command: string,
   args: readonly string[],
-  options: { env?: Record<string, string>; sign: string },
+  options: { env?: Record<string, string>; sign: string; stopSignal?: NodeJS.Signals },
 ): Promise<BenchProcess> {
   const child = spawn(command, args, {
     env: { PATH: process.env.PATH ?? '', ...options.env },
@@ -22,7 +25,7 @@ export async function startProcess(
       if (line.includes(options.sign)) resolve(line)
     })
   })
-  return { pid: child.pid ?? 0, firstLine, stop: () => stop(child) }
+  return { pid: child.pid ?? 0, firstLine, stop: () => stop(child, options.stopSignal ?? 'SIGKILL') }
 }
 
 /** Starts a TypeScript file of ours. */
@@ -33,10 +36,10 @@ export function startNode(
   return startProcess(process.execPath, ['--import', 'tsx', file, ...(options.args ?? [])], options)
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGKILL')
+  child.kill(signal)
   await gone
 }
 

@@ -8,43 +8,8 @@ export type ByteSource = {
   next(): Promise<Buffer | undefined>
 }
 
-/** Smaller chunks are copied together: each buffer has a cost of its own, and a caller may send them by the byte. */
-const SMALL_CHUNK_BYTES = 8 * 1024
-const SLAB_BYTES = 64 * 1024
-
 /** Where bytes are collected. */
 export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
-
-/** Chunks kept in order, without copying what is large enough to stand for itself. */
-export class ChunkList {
-  readonly chunks: Buffer[] = []
-  bytes = 0
-  #slab = Buffer.alloc(0)
-  #slabUsed = 0
-
-  push(chunk: Buffer): void {
-    this.bytes += chunk.length
-    if (chunk.length >= SMALL_CHUNK_BYTES) {
-      this.chunks.push(chunk)
-      this.#slab = Buffer.alloc(0)
-      this.#slabUsed = 0
-    } else if (chunk.length > 0) this.#copy(chunk)
-  }
-
-  #copy(chunk: Buffer): void {
-    const start = this.#slabUsed
-    if (start > 0 && start + chunk.length <= this.#slab.length) {
-      this.#slabUsed += chunk.copy(this.#slab, start)
-      // The last chunk is the window on this slab that ends at `start`; widen it.
-      const last = this.chunks.pop() ?? chunk
-      this.chunks.push(this.#slab.subarray(start - last.length, this.#slabUsed))
-      return
-    }
-    this.#slab = Buffer.allocUnsafe(SLAB_BYTES)
-    this.#slabUsed = chunk.copy(this.#slab)
-    this.chunks.push(this.#slab.subarray(0, this.#slabUsed))
-  }
-}
 
 /** One file on its way in: counted against its limit, hashed when asked, and able to take back what was read ahead. */
 export class FileIntake {
@@ -113,8 +78,13 @@ export class FileIntake {
   }
 
   /** Puts what was taken back in front. */
-  putBack(list: ChunkList): void {
-    this.#pending = [...list.chunks, ...this.#pending]
+  putBack(chunks: readonly Buffer[]): void {
+    this.#pending = [...chunks, ...this.#pending]
+  }
+
+  /** Whether what was put back has all been taken again. */
+  get isCaughtUp(): boolean {
+    return this.#pending.length === 0
   }
 }
 

@@ -5,6 +5,13 @@
 
 const SLAB_BYTES = 256 * 1024
 
+/**
+ * The end of a part has memory of its own. A connection that took a part may still hold what was written
+ * last: less than this, for it says when it holds more (16 KiB). So this is left to the collector, and
+ * everything before it can be used again.
+ */
+const TAIL_BYTES = 64 * 1024
+
 /** Slabs kept for the next part when nobody needs them: as much as one upload has on its way. */
 const MOST_FREE_SLABS = 128
 
@@ -17,9 +24,7 @@ export class SlabPool {
   }
 
   give(slabs: readonly Buffer[]): void {
-    for (const slab of slabs) {
-      if (slab.length === SLAB_BYTES && this.#free.length < MOST_FREE_SLABS) this.#free.push(slab)
-    }
+    this.#free.push(...slabs.slice(0, MOST_FREE_SLABS - this.#free.length))
   }
 }
 
@@ -28,7 +33,9 @@ export class PartBuffer {
   readonly #pool: SlabPool
   readonly #sizeBytes: number
   #slabs: Buffer[] = []
-  #used = 0
+  readonly #chunks: Buffer[] = []
+  /** Bytes of the last chunk that are filled. */
+  #filled = 0
   bytes = 0
 
   /** `sizeBytes` is the most that will be pushed. */
@@ -37,38 +44,38 @@ export class PartBuffer {
     this.#sizeBytes = sizeBytes
   }
 
-  push(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; ) {
-      let slab = this.#slabs.at(-1)
-      if (slab === undefined || this.#used === slab.length) {
-        slab = this.#newSlab()
-        this.#slabs.push(slab)
-        this.#used = 0
+  push(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      let chunk = this.#chunks.at(-1)
+      if (chunk === undefined || this.#filled === chunk.length) {
+        chunk = this.#newChunk()
+        this.#chunks.push(chunk)
+        this.#filled = 0
       }
-      const copied = chunk.copy(slab, this.#used, at)
-      this.#used += copied
+      const copied = bytes.copy(chunk, this.#filled, at)
+      this.#filled += copied
       this.bytes += copied
       at += copied
     }
   }
 
   get chunks(): Buffer[] {
-    const last = this.#slabs.at(-1)
-    return last === undefined ? [] : [...this.#slabs.slice(0, -1), last.subarray(0, this.#used)]
+    const last = this.#chunks.at(-1)
+    return last === undefined ? [] : [...this.#chunks.slice(0, -1), last.subarray(0, this.#filled)]
   }
 
-  /**
-   * Lets others use the memory. Only when every byte was handed to the connection; and the last slab not even
-   * then, because the connection may still hold what was written last.
-   */
+  /** Lets others use the memory: for when every byte was copied on, or handed to a connection. */
   recycle(): void {
-    this.#pool.give(this.#slabs.slice(0, -1))
+    this.#pool.give(this.#slabs)
     this.#slabs = []
   }
 
-  /** A small part takes no more than it needs. */
-  #newSlab(): Buffer {
+  /** Slabs up to the tail, then what is left; so a small part takes no more than it needs. */
+  #newChunk(): Buffer {
     const rest = this.#sizeBytes - this.bytes
-    return rest >= SLAB_BYTES ? this.#pool.take() : Buffer.allocUnsafeSlow(Math.max(rest, 1))
+    if (rest <= 2 * TAIL_BYTES) return Buffer.allocUnsafeSlow(Math.max(rest, 1))
+    const slab = this.#pool.take()
+    this.#slabs.push(slab)
+    return slab.subarray(0, Math.min(SLAB_BYTES, rest - TAIL_BYTES))
   }
 }

@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { UploadAborted, unlessAborted } from './abort.ts'
 import type { ByteBudget, Lease } from './byte-budget.ts'
 import { type RequestContext, toCallContext } from './caller.ts'
-import { type ByteSource, ChunkList, FileIntake } from './file-intake.ts'
+import { type ByteSource, FileIntake } from './file-intake.ts'
 import { PartBuffer, type SlabPool } from './part-buffer.ts'
 import { PartSender } from './part-sender.ts'
 import type { Spool } from './spool.ts'
@@ -55,6 +55,7 @@ export class UploadStream {
   readonly #intake: FileIntake
   /** Memory for what was read ahead and is not yet part of a part. */
   #ahead: Lease | undefined
+  #aheadBuffer: PartBuffer | undefined
 
   constructor(
     parts: UploadStreamParts,
@@ -74,7 +75,7 @@ export class UploadStream {
   /** To be called once. Throws `GatewayError`, or `UploadAborted` when somebody else aborted it. */
   async run(): Promise<StoredUpload> {
     try {
-      const sizeBytes = this.#file.declaredBytes ?? (await this.#findSize())
+      const sizeBytes = await this.#findSize()
       if (sizeBytes !== undefined) return await this.#stream(this.#intake, sizeBytes)
       return await this.#spool()
     } finally {
@@ -82,19 +83,25 @@ export class UploadStream {
     }
   }
 
-  /** Reads ahead: the file may end soon; if it does not, it may be known where it must. */
+  /**
+   * Reads ahead: the file may end soon; if it does not, it may be known where it must. Even a size that was
+   * declared is not believed before; and a connection read from at full speed at first stays a fast one.
+   */
   async #findSize(): Promise<number | undefined> {
-    const { expectedBytes } = this.#file
-    const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
+    const { declaredBytes, expectedBytes } = this.#file
+    const known = declaredBytes ?? expectedBytes ?? READ_AHEAD_BYTES
+    const bytes = Math.min(READ_AHEAD_BYTES, known + CLOSING_SLACK_BYTES)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
-    const list = await this.#intake.collect(new ChunkList(), bytes)
-    this.#intake.putBack(list)
-    if (list.bytes < bytes) {
-      this.#ahead = lease.split(list.bytes)
+    const { bytes: aheadBytes, chunks } = await this.#intake.collect(this.#newAheadBuffer(bytes), bytes)
+    this.#intake.putBack(chunks)
+    if (aheadBytes < bytes) {
+      this.#ahead = lease.split(aheadBytes)
       lease.release()
-      return list.bytes
+      if (declaredBytes !== undefined && declaredBytes !== aheadBytes) throw this.#wrongSize(aheadBytes)
+      return aheadBytes
     }
+    if (declaredBytes !== undefined) return declaredBytes
     if (expectedBytes !== undefined && expectedBytes > this.#limitBytes) {
       throw new GatewayError({
         code: 'too_large',
@@ -105,9 +112,22 @@ export class UploadStream {
     return expectedBytes
   }
 
+  #newAheadBuffer(bytes: number): PartBuffer {
+    this.#aheadBuffer = new PartBuffer(this.#parts.slabs, bytes)
+    return this.#aheadBuffer
+  }
+
+  /** Once what was read ahead has been copied on, its memory is free. */
+  #leaveAhead(): void {
+    if (!this.#intake.isCaughtUp) return
+    this.#aheadBuffer?.recycle()
+    this.#aheadBuffer = undefined
+  }
+
   async #spool(): Promise<StoredUpload> {
     const spooled = await this.#parts.spool.write(this.#intake)
     try {
+      this.#leaveAhead()
       this.#ahead?.release()
       this.#ahead = undefined
       const intake = new FileIntake(spooled.source, {
@@ -167,6 +187,7 @@ export class UploadStream {
       leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
       const buffer = await intake.collect(new PartBuffer(this.#parts.slabs, bytes), bytes)
       if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
+      this.#leaveAhead()
       sender.send({ url, chunks: buffer.chunks, bytes }, (wasSent) => {
         release()
         if (wasSent) buffer.recycle()
