@@ -80,6 +80,11 @@ export type UploadsParts = {
   api: UploadApi
   store: PartStore
   budget: ByteBudget
+  /**
+   * Part of `budget`: how much of it may be read ahead. Who has read ahead asks for more while it holds that,
+   * so all of it taken like this would leave everyone waiting for everyone.
+   */
+  aheadBudget: ByteBudget
   spool: Spool
   owners: Owners
   drain: Drain
@@ -142,6 +147,8 @@ class Upload {
   readonly #intake: FileIntake
   /** Memory for what was read ahead and is not yet part of a part. */
   #ahead: Lease | undefined
+  /** Leave to hold it, until no more has to be asked for beside it. */
+  #aheadLeave: Lease | undefined
 
   constructor(
     parts: UploadsParts,
@@ -165,6 +172,7 @@ class Upload {
       return await this.#spool()
     } finally {
       this.#ahead?.release()
+      this.#aheadLeave?.release()
     }
   }
 
@@ -172,6 +180,7 @@ class Upload {
   async #findSize(): Promise<number | undefined> {
     const { expectedBytes } = this.#file
     const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
+    this.#aheadLeave = await this.#lease(bytes, this.#parts.aheadBudget)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
     const list = await this.#intake.take(bytes)
@@ -179,6 +188,7 @@ class Upload {
     if (list.bytes < bytes) {
       this.#ahead = lease.split(list.bytes)
       lease.release()
+      this.#aheadLeave.release()
       return list.bytes
     }
     if (expectedBytes !== undefined && expectedBytes > this.#limitBytes) {
@@ -196,6 +206,7 @@ class Upload {
     try {
       this.#ahead?.release()
       this.#ahead = undefined
+      this.#aheadLeave?.release()
       const intake = new FileIntake(spooled.source, {
         limitBytes: this.#limitBytes,
         hash: false,
@@ -251,6 +262,7 @@ class Upload {
     }
     try {
       leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
+      if (this.#ahead?.bytes === 0) this.#aheadLeave?.release()
       const { chunks, bytes: taken } = await intake.take(bytes)
       if (taken < bytes) throw this.#wrongSize(undefined)
       sender.send({ url, chunks, bytes }, release)
@@ -260,10 +272,10 @@ class Upload {
     }
   }
 
-  async #lease(bytes: number): Promise<Lease> {
+  async #lease(bytes: number, budget = this.#parts.budget): Promise<Lease> {
     const { signal } = this.#abort
     try {
-      return await this.#parts.budget.take(bytes, signal)
+      return await budget.take(bytes, signal)
     } catch (error) {
       throw signal.aborted ? new UploadAborted() : error
     }
