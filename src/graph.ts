@@ -57,6 +57,8 @@ export type AppParts = {
 }
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
+/** How much of it may be read ahead; the rest is room for the largest part that is held (domain/upload-plan.ts). */
+const AHEAD_SHARE = 3 / 4
 
 /** Everything below HTTP, wired up. */
 export type Graph = {
@@ -117,12 +119,9 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
     findPlainProblems,
   })
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
-  const budget = createByteBudget({
-    limitBytes: parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES,
-    maxWaitMs: deadlines.uploadRoomMs,
-  })
   const { maxUploadBytes } = config
-  const uploadParts = { api: cloud.uploads, store: cloud.parts, budget, spool, owners, drain }
+  const budgets = createUploadBudgets(parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES, deadlines.uploadRoomMs)
+  const uploadParts = { api: cloud.uploads, store: cloud.parts, ...budgets, spool, owners, drain }
 
   return {
     deadlines,
@@ -145,6 +144,13 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
       await spool.close()
       await store.close()
     },
+  }
+}
+
+function createUploadBudgets(limitBytes: number, maxWaitMs: number) {
+  return {
+    budget: createByteBudget({ limitBytes, maxWaitMs }),
+    aheadBudget: createByteBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
   }
 }
 

@@ -3,6 +3,9 @@ import { isUtf8 } from 'node:buffer'
 /** Deeper than any real input, far from what breaks a serialiser further on. */
 const MAX_JSON_DEPTH = 100
 
+/** More members than any real body has: each costs a hundred times its bytes to be taken apart. */
+export const MAX_JSON_MEMBERS = 10_000
+
 /** Where the value of one top-level member stands in the text it was read from, byte for byte. */
 export type JsonMember = { name: string; bytes: Buffer }
 
@@ -34,10 +37,10 @@ const PROTO_MEMBER =
 /**
  * Reads a JSON object without losing what parsing loses: a caller gets the parsed value to decide with
  * and the bytes to pass on. Throws `JsonProblem` when the text is not UTF-8, not JSON, not an object,
- * nested too deep, names a member twice at the top level, or has a `__proto__`.
+ * nested too deep, has too many members or one twice at the top level, or has a `__proto__`.
  */
 export function parseJsonObject(bytes: Buffer): JsonObject {
-  checkDepth(bytes)
+  checkShape(bytes)
   const object = parseForeignObject(bytes)
   if (PROTO_MEMBER.test(bytes.toString('utf8'))) {
     throw new JsonProblem('The body has a member named __proto__.')
@@ -113,9 +116,10 @@ function endOfString(bytes: Buffer, start: number): number {
   return at
 }
 
-/** Runs on text that may not be JSON, before anything recursive sees it. */
-function checkDepth(bytes: Buffer): void {
+/** Runs on text that may not be JSON, before anything recursive or costly sees it. */
+function checkShape(bytes: Buffer): void {
   let depth = 0
+  let members = 1
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]
     if (byte === QUOTE) at = endOfString(bytes, at)
@@ -123,6 +127,8 @@ function checkDepth(bytes: Buffer): void {
       if (++depth > MAX_JSON_DEPTH)
         throw new JsonProblem(`The body is nested deeper than ${MAX_JSON_DEPTH} levels.`)
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--
+    else if (byte === COMMA && depth === 1 && ++members > MAX_JSON_MEMBERS)
+      throw new JsonProblem(`The body has more than ${MAX_JSON_MEMBERS} members at its top level.`)
   }
 }
 

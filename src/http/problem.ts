@@ -47,11 +47,18 @@ export function toProblemAnswer(failure: Failure, requestId: string, taskID?: st
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const failure = toFailure(error)
   const trace = traceOf(request)
-  trace.failure = failure.code
-  if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
+  // Events for a caller that left before the first of them: nothing went wrong.
+  if (!isForNobody(error, reply)) {
+    trace.failure = failure.code
+    if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
+  }
   const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID
   const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
   reply.code(status).headers(headers).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+function isForNobody(error: unknown, reply: FastifyReply): boolean {
+  return reply.raw.destroyed && (error as { code?: unknown } | null)?.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 /** What was thrown, as one of our failures. Texts of Fastify's own errors stay here: some repeat the request. */

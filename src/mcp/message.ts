@@ -35,18 +35,20 @@ export function readMessage(body: Buffer): McpMessage {
     throw new MessageProblem(-32700, 'The body is not valid JSON.')
   }
   try {
-    return toMessage(body, Array.isArray(parsed))
+    return toMessage(body, Array.isArray(parsed) ? parsed.length : undefined)
   } catch (error) {
     if (!(error instanceof JsonProblem)) throw error
     throw new MessageProblem(-32600, error.message)
   }
 }
 
-function toMessage(body: Buffer, isBatch: boolean): McpMessage {
-  const texts = isBatch ? arrayElements(body) : [body]
-  if (texts.length === 0 || texts.length > MAX_BATCH) {
+function toMessage(body: Buffer, batchSize: number | undefined): McpMessage {
+  // Before the batch is taken apart: that costs much more than its bytes.
+  if (batchSize === 0 || (batchSize ?? 1) > MAX_BATCH) {
     throw new MessageProblem(-32600, `A batch has 1 to ${MAX_BATCH} messages.`)
   }
+  const isBatch = batchSize !== undefined
+  const texts = isBatch ? arrayElements(body) : [body]
   const objects = texts.map(parseJsonObject)
   const argumentsOf = new Map<unknown, JsonObject>()
   for (const object of objects) {

@@ -11,6 +11,7 @@ import type { FindPlainProblems } from './input-validation.ts'
 import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import { requireFunction, requirePackage } from './rules.ts'
+import { writeLater } from './write-later.ts'
 
 /**
  * A task that this gateway created. `answer` is upstream's own. `isReplayed`: not by this request but by an
@@ -74,9 +75,11 @@ export function createCreateTask(parts: CreateTaskParts): CreateTask {
     await make.admit()
     const made = await make.send()
     // The task runs and is paid for: a store that fails now must not hide it from this answer.
-    await owners
-      .record(context, made.taskID)
-      .catch((error) => log.warn({ err: error, taskID: made.taskID }, 'owner not recorded'))
+    const record = () => owners.record(context, made.taskID)
+    await record().catch((error) => {
+      log.warn({ err: error, taskID: made.taskID }, 'owner not recorded yet')
+      writeLater(record)
+    })
     return { ...made, isReplayed: false, end: undefined, keepEnd: keepNothing }
   }
 }

@@ -46,6 +46,8 @@ export class CredentialWatch {
   readonly #ended = new Set<Watched>()
   readonly #budget: LookBudget
   readonly #trust = new ListTrust()
+  /** What upstream showed last of suffering. */
+  #trouble: Failure | undefined
   #fetches = 0
   #sweep: ListSweep | undefined
   #turn = 0
@@ -69,6 +71,7 @@ export class CredentialWatch {
     const watched = this.#tasks.get(target.taskID) ?? this.#begin(target)
     watched.waiters.add(waiter)
     if (watched.state !== undefined) waiter.onState(watched.state)
+    else if (this.#budget.isPaused && this.#trouble !== undefined) waiter.onSetback?.(this.#trouble)
     return () => this.#leave(watched, waiter)
   }
 
@@ -235,8 +238,20 @@ export class CredentialWatch {
     const now = this.#options.now()
     this.#trust.failed(now)
     // A list that is refused or can't be read says nothing of the tasks: they are asked for by id.
-    if (tellsOfUpstream(failure)) this.#budget.failed(failure, startedAtMs, now)
+    if (tellsOfUpstream(failure)) this.#suffer(failure, startedAtMs, now)
     else this.#budget.succeeded()
+  }
+
+  /**
+   * Upstream suffers, so all of this credential wait for one probe. Who waits for a task that was never seen is
+   * told: its turn may come long after its time is over.
+   */
+  #suffer(failure: Failure, startedAtMs: number, now: number): void {
+    this.#trouble = failure
+    this.#budget.failed(failure, startedAtMs, now)
+    for (const { state, waiters } of this.#tasks.values()) {
+      if (state === undefined) tellWaiters(waiters, (waiter) => waiter.onSetback?.(failure))
+    }
   }
 
   /** Whether the listed task is one of ours. Its end is good news to follow; that it runs puts the next look off. */
@@ -322,7 +337,7 @@ export class CredentialWatch {
     const now = this.#options.now()
     if (failure.code === 'not_found') watched.missingSinceMs ??= now
     if (tellsOfUpstream(failure)) {
-      this.#budget.failed(failure, startedAtMs, now)
+      this.#suffer(failure, startedAtMs, now)
       if (isFetch) this.#ended.add(watched)
     } else this.#budget.succeeded()
     const patienceMs = this.#options.notFoundMs

@@ -21,6 +21,7 @@ import { claimTask, createRecover, type Finding, type Recover } from './idempote
 import type { Owners } from './owners.ts'
 import { createProcessLease, type ProcessLease } from './process-lease.ts'
 import { createTaskListings, type ReadPage } from './task-listing.ts'
+import { writeLater } from './write-later.ts'
 
 /** A key as its caller gave it, and what identifies the request that came with it. */
 export type KeyUse = { key: string; fingerprint: string }
@@ -292,7 +293,12 @@ class KeyedCreate {
       }
       await Promise.all([this.#move(text, record), this.#recordOwner(taskID)])
     } catch (err) {
-      log.warn({ err, taskID }, 'the task of a key was not written down')
+      log.warn({ err, taskID }, 'the task of a key is not written down yet')
+      // Until it is, the lost create of another key could be taken to have made it.
+      writeLater(async () => {
+        const isOurs = await claimTask(store, recordKey, taskID, startedAtMs)
+        if (isOurs) await Promise.all([this.#move(text, record), this.#recordOwner(taskID)])
+      })
     }
     return this.#toTask(record, recordText, false)
   }

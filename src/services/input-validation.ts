@@ -26,8 +26,8 @@ export function createInputValidation(packageInfo: PackageInfo): FindPlainProble
       return problems.map(({ path, message }) => ({ path: INPUTS_PATH + path, message }))
     } catch (error) {
       if (!(error instanceof JsonProblem)) throw error
-      // The body around it was read: what is left is a name that stands twice.
-      return [{ path: INPUTS_PATH, message: 'names an input twice' }]
+      // The body around it was read: what is left is a name that stands twice, or far too many.
+      return [{ path: INPUTS_PATH, message: 'names an input twice, or has too many' }]
     }
   }
 }

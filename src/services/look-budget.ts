@@ -94,7 +94,8 @@ export class LookBudget {
   }
 
   #refill(nowMs: number): void {
-    const earned = ((nowMs - this.#refilledAtMs) * this.#rate()) / 1000
+    // A clock that is set back takes nothing away.
+    const earned = (Math.max(0, nowMs - this.#refilledAtMs) * this.#rate()) / 1000
     this.#tokens = Math.min(this.#burst, this.#tokens + earned)
     this.#refilledAtMs = nowMs
   }

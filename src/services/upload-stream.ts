@@ -37,6 +37,11 @@ export type UploadStreamParts = {
   api: Pick<UploadApi, 'init'>
   store: PartStore
   budget: ByteBudget
+  /**
+   * Part of `budget`: how much of it may be read ahead. Who has read ahead asks for more while it holds that,
+   * so all of it taken like this would leave everyone waiting for everyone.
+   */
+  aheadBudget: ByteBudget
   slabs: SlabPool
   spool: Spool
   random: () => number
@@ -55,6 +60,8 @@ export class UploadStream {
   readonly #intake: FileIntake
   /** Memory for what was read ahead and is not yet part of a part. */
   #ahead: Lease | undefined
+  /** Leave to hold it, until no more has to be asked for beside it. */
+  #aheadLeave: Lease | undefined
   #aheadBuffer: PartBuffer | undefined
 
   constructor(
@@ -80,6 +87,7 @@ export class UploadStream {
       return await this.#spool()
     } finally {
       this.#ahead?.release()
+      this.#aheadLeave?.release()
     }
   }
 
@@ -91,6 +99,7 @@ export class UploadStream {
     const { declaredBytes, expectedBytes } = this.#file
     const known = declaredBytes ?? expectedBytes ?? READ_AHEAD_BYTES
     const bytes = Math.min(READ_AHEAD_BYTES, known + CLOSING_SLACK_BYTES)
+    this.#aheadLeave = await this.#lease(bytes, this.#parts.aheadBudget)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
     const { bytes: aheadBytes, chunks } = await this.#intake.collect(this.#newAheadBuffer(bytes), bytes)
@@ -98,6 +107,7 @@ export class UploadStream {
     if (aheadBytes < bytes) {
       this.#ahead = lease.split(aheadBytes)
       lease.release()
+      this.#aheadLeave.release()
       if (declaredBytes !== undefined && declaredBytes !== aheadBytes) throw this.#wrongSize(aheadBytes)
       return aheadBytes
     }
@@ -130,6 +140,7 @@ export class UploadStream {
       this.#leaveAhead()
       this.#ahead?.release()
       this.#ahead = undefined
+      this.#aheadLeave?.release()
       const intake = new FileIntake(spooled.source, {
         limitBytes: this.#limitBytes,
         hash: false,
@@ -185,6 +196,7 @@ export class UploadStream {
     }
     try {
       leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
+      if (this.#ahead?.bytes === 0) this.#aheadLeave?.release()
       const buffer = await intake.collect(new PartBuffer(this.#parts.slabs, bytes), bytes)
       if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
       this.#leaveAhead()
@@ -198,10 +210,10 @@ export class UploadStream {
     }
   }
 
-  async #lease(bytes: number): Promise<Lease> {
+  async #lease(bytes: number, budget = this.#parts.budget): Promise<Lease> {
     const { signal } = this.#abort
     try {
-      return await this.#parts.budget.take(bytes, signal)
+      return await budget.take(bytes, signal)
     } catch (error) {
       throw signal.aborted ? new UploadAborted() : error
     }

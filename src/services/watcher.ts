@@ -21,7 +21,7 @@ export type Waiter = {
   onState(state: TaskState): void
   /** The task can't be watched any further, whatever time there is. */
   onFailure(failure: Failure): void
-  /** A look that failed and will be repeated. */
+  /** A look that failed and will be repeated, or one that is put off because others failed. */
   onSetback?(failure: Failure): void
 }
 

@@ -141,6 +141,13 @@ test('a text is refused for its depth before anything recursive sees it', () => 
   expect(parse(`{"a":"${'['.repeat(1000)}"}`).members).toHaveLength(1)
 })
 
+test('a text with very many members is refused before it is taken apart', () => {
+  const wide = (count: number) => `{${Array.from({ length: count }, (_, at) => `"m${at}":1`).join()}}`
+  expect(() => parse(wide(10_001))).toThrow('members')
+  expect(parse(wide(10_000)).members).toHaveLength(10_000)
+  expect(parse(`{"a":[${'1,'.repeat(20_000)}1]}`).members).toHaveLength(1)
+})
+
 test.each([[[0x80]], [[0xc0, 0xaf]], [[0xed, 0xa0, 0x80]], [[0xf5, 0x80, 0x80, 0x80]], [[0xff]]])(
   'bytes %j are no UTF-8',
   (bytes) => {

@@ -62,6 +62,7 @@ describe('what is no message', () => {
     ['a number', '1', -32600],
     ['an empty batch', '[]', -32600],
     ['a batch of numbers', '[1]', -32600],
+    ['a batch of very many', `[${'1,'.repeat(20_000)}1]`, -32600],
     ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), -32600],
     ['a name that stands twice', '{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32600],
     [
