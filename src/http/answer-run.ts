@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CreateRequest } from '../domain/create-request.ts'
 import type { RequestContext } from '../services/caller.ts'
-import type { CreatedTask } from '../services/create-task.ts'
+import type { CreatedTask } from '../services/idempotency.ts'
 import type { AwaitedTask, Runs } from '../services/runs.ts'
 import { toContext } from './caller.ts'
 import { isForm } from './form.ts'

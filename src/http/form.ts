@@ -44,8 +44,8 @@ export type Form = {
 
 export type FormOptions = {
   uploads: Uploads
-  /** How long the body may stand still; for tests. */
-  bodyIdleMs?: number | undefined
+  /** How long the body may stand still while it is waited for. */
+  bodyIdleMs: number
   /** The text field that is no input but declares the size of the file after it; left out: `size`. `null`: none. */
   sizeField?: string | null
   /** Longest values of fields, in bytes, where 64 KiB is not the limit. */
@@ -61,7 +61,8 @@ export function isForm(request: FastifyRequest): boolean {
 }
 
 /**
- * Reads a form and sends each of its files to the store while it comes. Throws `GatewayError`: 400, 403, 408, 413, 415, or what went wrong upstream.
+ * Reads a form and sends each of its files to the store while it comes. Throws `GatewayError`: 400, 403, 408,
+ * 413, 415, or what went wrong upstream.
  */
 export async function receiveForm(
   context: RequestContext,

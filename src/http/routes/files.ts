@@ -13,7 +13,7 @@ import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
 import { sendJson } from './tasks.ts'
 
-export type FileRouteParts = { uploads: Uploads; bodyIdleMs?: number | undefined }
+export type FileRouteParts = { uploads: Uploads; bodyIdleMs: number }
 
 /** The JSON body of a native init is a few short members. */
 const INIT_BODY_LIMIT_BYTES = 64 * 1024
