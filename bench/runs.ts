@@ -50,7 +50,9 @@ function printMany(count: number, gateway: Measured, sdk: Measured): void {
   const { idleMib = 0, waitingMib = 0, peakMib = 0 } = gateway.memory ?? {}
   console.log(`gateway's RSS: idle ${mib(idleMib)}, all waiting ${mib(waitingMib)}, peak ${mib(peakMib)}`)
   printTarget('KiB of RSS for each waiting run', ((waitingMib - idleMib) * 1024) / count, 20)
-  printTarget('the same at the peak', ((peakMib - idleMib) * 1024) / count, 20)
+  console.log(
+    `  the same at the peak, while they are answered: ${(((peakMib - idleMib) * 1024) / count).toFixed(2)}`,
+  )
   const perRun = { gateway: gateway.requests / count, sdk: sdk.requests / count }
   console.log(
     `requests upstream for each run, beside its create: gateway ${perRun.gateway.toFixed(2)}, sdk ${perRun.sdk.toFixed(2)}`,
@@ -83,6 +85,7 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
     const { answers } = await report
     const probed = await probes?.stop()
     const counts = await readCounts(emulatorUrl)
+    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} looks by id`)
     const measured = await toMeasured(emulatorUrl, answers, counts.list + counts.result)
     if (probed === undefined) return measured
     const { peakMib, ...times } = probed

@@ -19,7 +19,7 @@ export type HttpCall = {
   method: HttpMethod
   headers: readonly string[]
   /** Several chunks are written one after the other; their `content-length` is among the headers. */
-  body?: Buffer | readonly Buffer[] | null
+  body?: Buffer | Iterable<Buffer> | null
   /** Whole milliseconds from now to the last byte of the answer. */
   deadlineMs: number
   maxAnswerBytes: number

@@ -16,7 +16,8 @@ const WORTH_RETRYING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 50
 
 /** What became of one try to store a part. */
 export type PartOutcome =
-  | { kind: 'stored' }
+  /** `wasSent`: every byte was handed to the connection, which holds at most the last chunk any more. */
+  | { kind: 'stored'; wasSent: boolean }
   | { kind: 'failed'; failure: Failure; mayRetry: boolean; retryAfterMs: number | undefined }
 
 /** A part: its bytes as they came, in order; `bytes` is their sum. */
@@ -33,18 +34,24 @@ export type PartStoreOptions = { now: () => number; deadlines: Pick<Deadlines, '
 export function createPartStore(client: HttpClient, { now, deadlines }: PartStoreOptions): PartStore {
   return {
     put: async ({ url, chunks, bytes }, signal) => {
+      let wasSent = false
+      const body = (function* () {
+        yield* chunks
+        wasSent = true
+      })()
       try {
         const answer = await client.call({
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
           method: 'PUT',
           headers: partHeaders(bytes),
-          body: bytes === 0 ? null : chunks,
+          body: bytes === 0 ? null : body,
           deadlineMs: deadlines.partMs + Math.ceil(bytes / SLOWEST_BYTES_PER_MS),
           maxAnswerBytes: MAX_ANSWER_BYTES,
           signal,
         })
-        return toOutcome(answer, now())
+        const isStored = answer.status >= 200 && answer.status <= 299
+        return isStored ? { kind: 'stored', wasSent } : toFailedOutcome(answer, now())
       } catch (error) {
         if (!(error instanceof TransportError)) throw error
         return toTransportOutcome(error)
@@ -65,8 +72,7 @@ function partHeaders(bytes: number): string[] {
   ]
 }
 
-function toOutcome({ status, headers }: HttpAnswer, nowMs: number): PartOutcome {
-  if (status >= 200 && status <= 299) return { kind: 'stored' }
+function toFailedOutcome({ status, headers }: HttpAnswer, nowMs: number): PartOutcome {
   const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs)
   const mayRetry = WORTH_RETRYING.has(status)
   if (status === 503 || status === 429) {

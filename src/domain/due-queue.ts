@@ -16,7 +16,14 @@ export class DueQueue<T> {
 
   /** Adds the item, or moves it when it is already there. */
   push(item: T, dueMs: number): void {
-    this.remove(item)
+    const at = this.#index.get(item)
+    const slot = at === undefined ? undefined : this.#slots[at]
+    if (at !== undefined && slot !== undefined) {
+      slot.dueMs = dueMs
+      this.#up(at)
+      this.#down(this.#index.get(item) ?? at)
+      return
+    }
     this.#slots.push({ item, dueMs })
     this.#index.set(item, this.#slots.length - 1)
     this.#up(this.#slots.length - 1)

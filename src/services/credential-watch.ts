@@ -3,9 +3,11 @@ import { DueQueue } from '../domain/due-queue.ts'
 import { nextLookDelayMs } from '../domain/polling.ts'
 import type { TaskState } from '../domain/task.ts'
 import type { ListedTask } from '../domain/task-page.ts'
-import { type Failure, GatewayError } from '../errors.ts'
+import type { Failure } from '../errors.ts'
 import { ListSweep } from './list-sweep.ts'
+import { ListTrust } from './list-trust.ts'
 import { LookBudget } from './look-budget.ts'
+import { isFinal, tellsOfUpstream, toLookFailure } from './look-failures.ts'
 import { createWatched, tellWaiters, type Watched } from './watched-task.ts'
 import type { Waiter, WatcherOptions, WatchTarget } from './watcher.ts'
 
@@ -14,19 +16,16 @@ export type LookAt = (credential: Credential, taskID: string, signal: AbortSigna
 
 /** Up to so many tasks each is asked for by its id; of more the list tells at less cost. */
 const MANY_TASKS = 20
+/** Between two looks at a task in the list: shorter than by id, because a page costs little for each it shows. */
+const LONGEST_LISTED_MS = 1_500
 /** A task is asked for by its id once in so many of its intervals, whatever the list shows of it. */
 const INTERVALS_ON_TRUST = 2.5
 /** One request in so many goes to such a check even when there are more urgent ones. */
 const CHECK_SHARE = 16
 /** Results fetched at the same time. */
 const MAX_FETCHES = 32
-/** How long the list is left alone after it failed: doubled with each failure in a row. */
-const LIST_PAUSE_MS = 5_000
-const LONGEST_LIST_PAUSE_MS = 60_000
 /** So often the list is asked for those who wait to be asked for by id. */
 const BACKLOG_SWEEP_MS = 1_000
-/** A list that shows none of the watched tasks is tried again once in so many times. */
-const USELESS_LIST_TRY = 16
 
 /**
  * All watching done with one credential: its tasks by when they are due, one budget for requests that look,
@@ -46,13 +45,12 @@ export class CredentialWatch {
   /** Known to have ended; their results are fetched outside the budget. */
   readonly #ended = new Set<Watched>()
   readonly #budget: LookBudget
+  readonly #trust = new ListTrust()
   #fetches = 0
   #sweep: ListSweep | undefined
   #turn = 0
-  #listFailures = 0
-  #listPausedUntilMs = 0
-  #uselessLists = 0
-  #lastSweepMs = 0
+  #sweptAtMs = 0
+  #sweepTookMs = 0
   #page = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -136,7 +134,7 @@ export class CredentialWatch {
 
   #nextDueMs(): number {
     const never = Number.POSITIVE_INFINITY
-    const dueMs = this.#sweep === undefined ? (this.#due.peekDueMs() ?? never) : never
+    const dueMs = this.#sweep === undefined ? this.#nextLookMs() : never
     return Math.min(dueMs, this.#isMany() ? (this.#checks.peekDueMs() ?? never) : never)
   }
 
@@ -179,23 +177,23 @@ export class CredentialWatch {
    */
   #beginSweep(now: number): void {
     if (this.#sweep !== undefined) return
-    const isBacklog = this.#byID.size > MANY_TASKS && now >= this.#lastSweepMs + BACKLOG_SWEEP_MS
+    const isBacklog = this.#byID.size > MANY_TASKS && now >= this.#sweptAtMs + BACKLOG_SWEEP_MS
+    if (!isBacklog && this.#nextLookMs() > now) return
+    const isListed = this.#isMany() && this.#trust.isWorthAsking(now)
     const sought = new Set<Watched>(isBacklog ? this.#byID : [])
-    while ((this.#due.peekDueMs() ?? Number.POSITIVE_INFINITY) <= now) {
+    // What falls due while the pages are read is sought with the rest, or each page would begin a sweep anew.
+    const untilMs = isListed ? now + this.#sweepTookMs : now
+    while (this.#nextLookMs() <= untilMs) {
       const watched = this.#due.pop()
       if (watched !== undefined) sought.add(watched)
     }
-    if (sought.size === 0) return
-    this.#lastSweepMs = now
-    if (this.#isListed(now)) this.#sweep = new ListSweep(sought)
+    this.#sweptAtMs = now
+    if (isListed) this.#sweep = new ListSweep(sought)
     else for (const watched of sought) this.#byID.add(watched)
   }
 
-  #isListed(now: number): boolean {
-    if (!this.#isMany() || now < this.#listPausedUntilMs) return false
-    if (this.#uselessLists < 3) return true
-    this.#uselessLists += 1
-    return this.#uselessLists % USELESS_LIST_TRY === 0
+  #nextLookMs(): number {
+    return this.#due.peekDueMs() ?? Number.POSITIVE_INFINITY
   }
 
   async #readPage(sweep: ListSweep): Promise<void> {
@@ -207,15 +205,18 @@ export class CredentialWatch {
     try {
       const page = await readPage(this.#credential, sweep.query, signal)
       this.#budget.succeeded()
-      if (signal.aborted) return
-      this.#listFailures = 0
+      // Everyone has left; who has come since may have found a probe under way, and set no timer.
+      if (signal.aborted) return this.#arm()
       let shown = 0
       for (const task of page.tasks) if (this.#noteListed(task, sweep)) shown += 1
-      this.#uselessLists = shown > 1 ? 0 : this.#uselessLists + 1
+      this.#trust.shown(shown)
       sweep.turnPage(page.nextToken)
     } catch (error) {
-      if (signal.aborted) return this.#budget.abandoned()
-      this.#noteListFailure(toFailure(error), startedAtMs)
+      if (signal.aborted) {
+        this.#budget.abandoned()
+        return this.#arm()
+      }
+      this.#noteListFailure(toLookFailure(error), startedAtMs)
       sweep.isOver = true
     }
     sweep.isPageUnderWay = false
@@ -227,13 +228,12 @@ export class CredentialWatch {
   #endSweep(sweep: ListSweep): void {
     for (const watched of sweep.left) this.#byID.add(watched)
     this.#sweep = undefined
+    this.#sweepTookMs = Math.min(this.#options.now() - this.#sweptAtMs, LONGEST_LISTED_MS)
   }
 
   #noteListFailure(failure: Failure, startedAtMs: number): void {
     const now = this.#options.now()
-    const pauseMs = Math.min(LIST_PAUSE_MS * 2 ** this.#listFailures, LONGEST_LIST_PAUSE_MS)
-    this.#listFailures += 1
-    this.#listPausedUntilMs = now + pauseMs
+    this.#trust.failed(now)
     // A list that is refused or can't be read says nothing of the tasks: they are asked for by id.
     if (tellsOfUpstream(failure)) this.#budget.failed(failure, startedAtMs, now)
     else this.#budget.succeeded()
@@ -247,8 +247,9 @@ export class CredentialWatch {
     if (watched.look !== undefined || this.#ended.has(watched)) return true
     if (!hasEnded) {
       this.#byID.delete(watched)
-      this.#putOff(watched, 0.5)
-      this.#tell(watched, { kind: 'running', status, progress })
+      // No jitter: who was shown together falls due together, and is shown together again.
+      this.#putOff(watched, 0.5, LONGEST_LISTED_MS)
+      this.#tell(watched, toRunning(watched.state, status, progress))
     } else if (!watched.isEndFollowed) {
       this.#unplan(watched)
       watched.isEndFollowed = true
@@ -257,9 +258,10 @@ export class CredentialWatch {
     return true
   }
 
-  #putOff(watched: Watched, random: number): void {
+  #putOff(watched: Watched, random: number, mostMs = Number.POSITIVE_INFINITY): void {
     const now = this.#options.now()
-    this.#due.push(watched, now + nextLookDelayMs(now - watched.createdAtMs, random))
+    const delayMs = nextLookDelayMs(now - watched.createdAtMs, random)
+    this.#due.push(watched, now + Math.min(delayMs, mostMs))
   }
 
   #check(): void {
@@ -296,7 +298,7 @@ export class CredentialWatch {
     } catch (error) {
       watched.look = undefined
       if (look.signal.aborted) this.#budget.abandoned()
-      else this.#stumble(watched, toFailure(error), startedAtMs, isFetch)
+      else this.#stumble(watched, toLookFailure(error), startedAtMs, isFetch)
     }
     if (this.#tasks.get(watched.taskID) === watched && !this.#ended.has(watched)) {
       this.#putOff(watched, random())
@@ -304,6 +306,8 @@ export class CredentialWatch {
       const intervalMs = nextLookDelayMs(at - watched.createdAtMs, random())
       this.#checks.push(watched, at + INTERVALS_ON_TRUST * intervalMs)
     }
+    // This may have been the look that ended a pause: results that waited for its end have no timer.
+    this.#fetchResults()
     this.#arm()
   }
 
@@ -332,38 +336,8 @@ export class CredentialWatch {
   }
 }
 
-function toFailure(error: unknown): Failure {
-  return error instanceof GatewayError ? error.failure : { code: 'internal' }
-}
-
-/** Whether a failure says that upstream suffers, rather than something of the one thing asked for. */
-function tellsOfUpstream(failure: Failure): boolean {
-  switch (failure.code) {
-    case 'upstream_unreachable':
-    case 'upstream_timeout':
-    case 'upstream_unavailable':
-    case 'upstream_rate_limited':
-      return true
-    case 'upstream_error':
-      return failure.retryable
-    // A result that can't be read (too large, say) is the trouble of one task.
-    default:
-      return false
-  }
-}
-
-/** Whether a failed look ends the watching; all else is ridden out. */
-function isFinal(failure: Failure, isMissing: boolean): boolean {
-  switch (failure.code) {
-    case 'unauthenticated':
-    case 'upstream_auth_failed':
-    case 'insufficient_quota':
-    case 'upstream_rejected':
-    case 'internal':
-      return true
-    case 'not_found':
-      return isMissing
-    default:
-      return false
-  }
+/** The state as it was when nothing has changed: ten thousand tasks are shown again and again. */
+function toRunning(last: TaskState | undefined, status: string, progress: number): TaskState {
+  const isSame = last?.kind === 'running' && last.status === status && last.progress === progress
+  return isSame ? last : { kind: 'running', status, progress }
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
-import { unlessAborted } from './abort.ts'
+import { UploadAborted } from './abort.ts'
 
 /** Bytes that come from somewhere, taken as fast as the taker likes. */
 export type ByteSource = {
@@ -11,6 +11,9 @@ export type ByteSource = {
 /** Smaller chunks are copied together: each buffer has a cost of its own, and a caller may send them by the byte. */
 const SMALL_CHUNK_BYTES = 8 * 1024
 const SLAB_BYTES = 64 * 1024
+
+/** Where bytes are collected. */
+export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
 
 /** Chunks kept in order, without copying what is large enough to stand for itself. */
 export class ChunkList {
@@ -51,6 +54,7 @@ export class FileIntake {
   readonly #hash: Hash | undefined
   #pending: Buffer[] = []
   #ended = false
+  #reject: ((error: UploadAborted) => void) | undefined
   /** Bytes that came from the source so far. */
   bytes = 0
 
@@ -59,6 +63,8 @@ export class FileIntake {
     this.#limitBytes = options.limitBytes
     this.#signal = options.signal
     this.#hash = options.hash ? createHash('sha256') : undefined
+    // One listener for all chunks: adding one for each costs more than reading it.
+    this.#signal.addEventListener('abort', () => this.#reject?.(new UploadAborted()), { once: true })
   }
 
   get ended(): boolean {
@@ -75,7 +81,7 @@ export class FileIntake {
     const pending = this.#pending.shift()
     if (pending !== undefined) return pending
     if (this.#ended) return undefined
-    const chunk = await unlessAborted(this.#source.next(), this.#signal)
+    const chunk = await this.#read()
     if (chunk === undefined) {
       this.#ended = true
       return undefined
@@ -86,9 +92,16 @@ export class FileIntake {
     return chunk
   }
 
-  /** Collects `bytes` bytes, or fewer when the file ends before. */
-  async take(bytes: number): Promise<ChunkList> {
-    const list = new ChunkList()
+  #read(): Promise<Buffer | undefined> {
+    if (this.#signal.aborted) return Promise.reject(new UploadAborted())
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      this.#source.next().then(resolve, reject)
+    })
+  }
+
+  /** Collects until the list has `bytes` bytes, or fewer when the file ends before. */
+  async collect<T extends ByteList>(list: T, bytes: number): Promise<T> {
     while (list.bytes < bytes) {
       const chunk = await this.next()
       if (chunk === undefined) break

@@ -35,19 +35,29 @@ export class PartSender {
     this.#places -= 1
   }
 
-  /** Sends a part in the place taken for it; `release` gives its memory back when it is through. */
-  send(part: Part, release: () => void): void {
-    this.#put(part)
-      .then(() => this.#parts.onStored(part.bytes))
-      .catch((error: unknown) => {
+  /**
+   * Sends a part in the place taken for it. `release` is told when the part is through, whatever became of it;
+   * `wasSent`: nothing of its bytes is on its way any more.
+   */
+  send(part: Part, release: (wasSent: boolean) => void): void {
+    this.#put(part).then(
+      (wasSent) => {
+        release(wasSent)
+        this.#leave()
+        this.#parts.onStored(part.bytes)
+      },
+      (error: unknown) => {
         this.#error ??= error
         this.#parts.abort.abort()
-      })
-      .finally(() => {
-        release()
-        this.#places += 1
-        this.#wake?.()
-      })
+        release(false)
+        this.#leave()
+      },
+    )
+  }
+
+  #leave(): void {
+    this.#places += 1
+    this.#wake?.()
   }
 
   /** Resolves when every part that was sent is stored. Throws what a part failed with. */
@@ -69,11 +79,12 @@ export class PartSender {
     if (this.#error !== undefined) throw this.#error
   }
 
-  async #put(part: Part): Promise<void> {
+  async #put(part: Part): Promise<boolean> {
     const { store, random, abort } = this.#parts
     for (let tries = 1; ; tries++) {
       const outcome = await store.put(part, abort.signal)
-      if (outcome.kind === 'stored') return
+      // A try before this one may still hold on to the bytes.
+      if (outcome.kind === 'stored') return outcome.wasSent && tries === 1
       if (abort.signal.aborted) throw new UploadAborted()
       if (!outcome.mayRetry || tries === MAX_TRIES) throw new GatewayError(outcome.failure)
       await pause(retryPauseMs(tries, outcome.retryAfterMs, random()), abort.signal)

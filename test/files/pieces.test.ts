@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { expect, test } from 'vitest'
 import { retryPauseMs } from '../../src/domain/retry.ts'
 import { createByteBudget } from '../../src/services/byte-budget.ts'
 import { ChunkList, FileIntake } from '../../src/services/file-intake.ts'
+import { PartBuffer, SlabPool } from '../../src/services/part-buffer.ts'
 import { createSpool } from '../../src/services/spool.ts'
 
 const never = new AbortController().signal
@@ -33,13 +35,37 @@ test('small and large chunks keep their order', () => {
   expect(Buffer.concat(list.chunks).equals(Buffer.concat(chunks))).toBe(true)
 })
 
+test('a part keeps its bytes, and gives its slabs to the next but for the last', () => {
+  const pool = new SlabPool()
+  const slab = 256 * 1024
+  const bytes = randomBytes(3 * slab + 10)
+  const first = new PartBuffer(pool, bytes.length)
+  for (let at = 0; at < bytes.length; at += 65_521) first.push(bytes.subarray(at, at + 65_521))
+  const { chunks } = first
+  expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
+  expect(chunks.map(({ length }) => length)).toEqual([slab, slab, slab, 10])
+  first.recycle()
+  const second = new PartBuffer(pool, bytes.length)
+  second.push(Buffer.alloc(bytes.length))
+  const reused = second.chunks.filter((chunk) => chunks.some((old) => old.buffer === chunk.buffer))
+  expect(reused).toHaveLength(3)
+  expect(chunks.at(-1)?.equals(bytes.subarray(3 * slab))).toBe(true)
+})
+
+test('a small part takes no more memory than it has bytes', () => {
+  const buffer = new PartBuffer(new SlabPool(), 5)
+  buffer.push(Buffer.from('hello'))
+  expect(buffer.chunks[0]?.buffer.byteLength).toBe(5)
+})
+
 test('an intake gives exact amounts, whatever the chunks were', async () => {
   const bytes = Buffer.from('0123456789abcdef')
   const chunks = [bytes.subarray(0, 1), bytes.subarray(1, 11), bytes.subarray(11)]
   const intake = new FileIntake(sourceOf(chunks), { limitBytes: 16, hash: true, signal: never })
-  intake.putBack(await intake.take(7))
+  intake.putBack(await intake.collect(new ChunkList(), 7))
   const parts = []
-  for (let list = await intake.take(5); list.bytes > 0; list = await intake.take(5)) {
+  const collect = () => intake.collect(new ChunkList(), 5)
+  for (let list = await collect(); list.bytes > 0; list = await collect()) {
     parts.push(Buffer.concat(list.chunks).toString())
   }
   expect(parts).toEqual(['01234', '56789', 'abcde', 'f'])

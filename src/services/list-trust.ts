@@ -1,0 +1,33 @@
+/** How long the list is left alone after it failed, in milliseconds: doubled with each failure in a row. */
+const PAUSE_MS = 5_000
+const LONGEST_PAUSE_MS = 60_000
+/** So many pages in a row that show next to none of the watched tasks make the list useless. */
+const USELESS_PAGES = 3
+/** A useless list is tried again once in so many times. */
+const TRY_AGAIN = 16
+
+/** Whether the task list is worth asking: not while it fails, and seldom when it shows nothing of interest. */
+export class ListTrust {
+  #failures = 0
+  #pausedUntilMs = 0
+  #uselessPages = 0
+
+  /** Asked each time that tasks fall due; counts the times. */
+  isWorthAsking(nowMs: number): boolean {
+    if (nowMs < this.#pausedUntilMs) return false
+    if (this.#uselessPages < USELESS_PAGES) return true
+    this.#uselessPages += 1
+    return this.#uselessPages % TRY_AGAIN === 0
+  }
+
+  /** A page was read; `watched` is how many of the tasks on it somebody waits for. */
+  shown(watched: number): void {
+    this.#failures = 0
+    this.#uselessPages = watched > 1 ? 0 : this.#uselessPages + 1
+  }
+
+  failed(nowMs: number): void {
+    this.#pausedUntilMs = nowMs + Math.min(PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS)
+    this.#failures += 1
+  }
+}
