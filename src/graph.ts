@@ -101,6 +101,7 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const packageInfo = createPackageInfo({
     registry: cloud.registry,
     now,
+    lookUpMs: deadlines.lookUpMs,
     onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
   })
   const times = { attemptMs: deadlines.createMs + CREATE_MARGIN_MS, ...parts.idempotencyTimes }

@@ -93,15 +93,17 @@ test.runIf(hasCurl)('every line to copy works as it is', async () => {
   await within(demo.printed('Ctrl-C ends it.\n'), 'the demo did not start', START_MS)
   const lines = demo.output().match(/^ {2}curl .*$/gm) ?? []
   expect(lines).toHaveLength(3)
-  for (const line of lines) {
-    const shell = spawn('sh', ['-c', line], { stdio: ['ignore', 'pipe', 'ignore'] })
-    let text = ''
-    shell.stdout.on('data', (chunk) => {
-      text += chunk
-    })
-    await within(new Promise((resolve) => shell.once('close', resolve)), `${line} did not end`, START_MS)
-    expect(text).toContain('"status":"success"')
-  }
+  await Promise.all(
+    lines.map(async (line) => {
+      const shell = spawn('sh', ['-c', line], { stdio: ['ignore', 'pipe', 'ignore'] })
+      let text = ''
+      shell.stdout.on('data', (chunk) => {
+        text += chunk
+      })
+      await within(new Promise((resolve) => shell.once('close', resolve)), `${line} did not end`, START_MS)
+      expect(text).toContain('"status":"success"')
+    }),
+  )
 })
 
 function addressOf(output: string): string | undefined {

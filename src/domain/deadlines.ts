@@ -4,6 +4,8 @@ export type Deadlines = {
   readMs: number
   /** One create upstream: cut later than a read, because a cut leaves its outcome unknown. */
   createMs: number
+  /** One look-up in the registry that a run waits for. */
+  lookUpMs: number
   /** A body that is held in memory, from its first to its last byte. */
   bodyMs: number
   /** How long a body that is streamed on may stand still. */
@@ -21,6 +23,7 @@ export type Deadlines = {
 export const DEADLINES: Deadlines = {
   readMs: 30_000,
   createMs: 60_000,
+  lookUpMs: 5_000,
   bodyMs: 30_000,
   bodyIdleMs: 30_000,
   partMs: 30_000,

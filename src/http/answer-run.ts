@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CreateRequest } from '../domain/create-request.ts'
-import type { RequestContext } from '../services/caller.ts'
-import type { CreatedTask } from '../services/create-task.ts'
+import type { CreatedTask } from '../services/idempotency.ts'
 import type { AwaitedTask, Runs } from '../services/runs.ts'
-import { toContext } from './caller.ts'
+import { type Exchange, toExchange } from './caller.ts'
 import { isForm } from './form.ts'
 import { idempotencyKeyOf } from './idempotency-key.ts'
 import { sendRunAnswer, toRunAnswer } from './run-answer.ts'
@@ -17,10 +16,7 @@ export type PreparedCreate = { create: CreateRequest; fingerprint: string }
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
  * takes long before the create may be told on it.
  */
-export type PrepareCreate = (
-  context: RequestContext,
-  events: RunEvents | undefined,
-) => Promise<PreparedCreate>
+export type PrepareCreate = (exchange: Exchange, events: RunEvents | undefined) => Promise<PreparedCreate>
 
 type WaitingForm = Exclude<AnswerForm, { kind: 'async' }>
 
@@ -32,16 +28,16 @@ export async function answerRun(
   prepare: PrepareCreate,
 ): Promise<FastifyReply> {
   const form = answerFormOf(request, waits)
-  const context = toContext(request, reply)
+  const exchange = toExchange(request, reply)
   // The files of a form go upstream before the create that could still be refused.
-  if (isForm(request)) runs.requireCreate(context)
+  if (isForm(request)) runs.requireCreate(exchange.context)
   if (form.kind === 'async') {
-    const created = await createOnce(runs, context, request, reply, prepare)
+    const created = await createOnce(runs, exchange, prepare)
     applyPreference(reply, form)
     return sendCreated(created, reply)
   }
-  return answerWaiting(runs, context, form, request, reply, async (events) => {
-    const created = await createOnce(runs, context, request, reply, prepare, events)
+  return answerWaiting(runs, exchange, form, async (events) => {
+    const created = await createOnce(runs, exchange, prepare, events)
     // Of ten thousand who wait only what they need is kept: not upstream's answer to the create.
     const { taskID, createdAtMs, end, keepEnd, isReplayed } = created
     events?.created(taskID)
@@ -52,14 +48,13 @@ export async function answerRun(
 /** Creates the task of a request, or gives the one that an earlier request with the same key created. */
 export async function createOnce(
   runs: Runs,
-  context: RequestContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  exchange: Exchange,
   prepare: PrepareCreate,
   events?: RunEvents,
 ): Promise<CreatedTask> {
+  const { request, reply, context } = exchange
   const key = idempotencyKeyOf(request)
-  const { create, fingerprint } = await prepare(context, events)
+  const { create, fingerprint } = await prepare(exchange, events)
   const created = await runs.create(context, create, key === undefined ? undefined : { key, fingerprint })
   if (created.isReplayed && !reply.sent) reply.header('idempotency-replayed', 'true')
   return created
@@ -68,10 +63,8 @@ export async function createOnce(
 /** Waits for a task and answers when it has ended or the wait is over; the caller has a place among those who wait. */
 export async function answerWaiting(
   runs: Runs,
-  context: RequestContext,
+  { request, reply, context }: Exchange,
   form: WaitingForm,
-  request: FastifyRequest,
-  reply: FastifyReply,
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {
   const leave = runs.enter(context)

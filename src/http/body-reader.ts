@@ -2,9 +2,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../errors.ts'
 import { inviteBody } from './unread-body.ts'
 
-/** How long a body may stand still while somebody waits for it. */
-export const BODY_IDLE_MS = 30_000
-
 /** As much is taken from the connection before it is held back. */
 const HELD_BYTES = 128 * 1024
 
@@ -29,8 +26,11 @@ export class BodyReader {
   /** Bytes handed out so far. */
   bytesRead = 0
 
-  /** Begins to read: a caller that asked whether it may send is told to go on. */
-  constructor(request: FastifyRequest, reply: FastifyReply, idleMs = BODY_IDLE_MS) {
+  /**
+   * Begins to read: a caller that asked whether it may send is told to go on. `idleMs`: how long the body may
+   * stand still while somebody waits for it.
+   */
+  constructor(request: FastifyRequest, reply: FastifyReply, idleMs: number) {
     this.#request = request
     this.#idleMs = idleMs
     inviteBody(request, reply)

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { toFileName } from '../domain/file-names.ts'
 import { GatewayError } from '../errors.ts'
 import { type RequestContext, requireScope } from '../services/caller.ts'
@@ -8,6 +8,7 @@ import type { ByteSource } from '../services/file-intake.ts'
 import type { SentFile, UploadedFile, Uploads } from '../services/uploads.ts'
 import { mediaTypeOf, refuseEncodedBody } from './bodies.ts'
 import { BodyReader } from './body-reader.ts'
+import type { Exchange } from './caller.ts'
 import { declaredSizeOf, parseSize } from './file-size.ts'
 import { type FormPart, MultipartReader, malformed } from './multipart.ts'
 import { parseBoundary } from './part-head.ts'
@@ -44,8 +45,8 @@ export type Form = {
 
 export type FormOptions = {
   uploads: Uploads
-  /** How long the body may stand still; for tests. */
-  bodyIdleMs?: number | undefined
+  /** How long the body may stand still while it is waited for. */
+  bodyIdleMs: number
   /** The text field that is no input but declares the size of the file after it; left out: `size`. `null`: none. */
   sizeField?: string | null
   /** Longest values of fields, in bytes, where 64 KiB is not the limit. */
@@ -61,12 +62,11 @@ export function isForm(request: FastifyRequest): boolean {
 }
 
 /**
- * Reads a form and sends each of its files to the store while it comes. Throws `GatewayError`: 400, 403, 408, 413, 415, or what went wrong upstream.
+ * Reads a form and sends each of its files to the store while it comes. Throws `GatewayError`: 400, 403, 408,
+ * 413, 415, or what went wrong upstream.
  */
 export async function receiveForm(
-  context: RequestContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  { request, reply, context }: Exchange,
   options: FormOptions,
 ): Promise<Form> {
   refuseEncodedBody(request)

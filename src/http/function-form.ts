@@ -1,9 +1,8 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toFunctionInputs } from '../domain/function-inputs.ts'
 import type { JsonObject } from '../domain/json.ts'
 import { GatewayError } from '../errors.ts'
-import type { RequestContext } from '../services/caller.ts'
 import type { NamedFunctions } from '../services/functions.ts'
+import type { Exchange } from './caller.ts'
 import { receiveForm } from './form.ts'
 import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
 import type { RunEvents } from './run-events.ts'
@@ -18,18 +17,16 @@ const SIZE_FIELD = 'size'
 export async function receiveFunctionForm(
   { functions, uploads, bodyIdleMs }: Omit<RunFormParts, 'maxBodyBytes'> & { functions: NamedFunctions },
   name: string,
-  context: RequestContext,
+  exchange: Exchange,
   events: RunEvents | undefined,
-  request: FastifyRequest,
-  reply: FastifyReply,
 ): Promise<{ inputs: JsonObject; fingerprint: string }> {
-  const block = await functions.blockOf(context, name)
-  const form = await receiveForm(context, request, reply, {
+  const block = await functions.blockOf(exchange.context, name)
+  const form = await receiveForm(exchange, {
     uploads,
     bodyIdleMs,
     // An input of that name is an input: sizes are then declared by the header alone.
     sizeField: block?.inputs.has(SIZE_FIELD) ? null : SIZE_FIELD,
-    hash: idempotencyKeyOf(request) !== undefined,
+    hash: idempotencyKeyOf(exchange.request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
   const texts = form.fields.map((field) => ({ name: field.name, text: field.value.toString('utf8') }))
@@ -43,5 +40,5 @@ export async function receiveFunctionForm(
   toInputs(form.fileFields.map((field) => ({ name: field, url: '' })))
   const files = await form.finalise()
   const inputs = toInputs(files.map(({ field, url }) => ({ name: field, url })))
-  return { inputs, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
+  return { inputs, fingerprint: fingerprintOf(exchange.request, form.sha256 ?? '') }
 }

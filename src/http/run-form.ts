@@ -1,8 +1,7 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
 import { GatewayError, type Issue } from '../errors.ts'
-import type { RequestContext } from '../services/caller.ts'
 import type { PreparedCreate } from './answer-run.ts'
+import type { Exchange } from './caller.ts'
 import { toSimplifiedCreate } from './create-body.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from './form.ts'
 import { fingerprintOf, idempotencyKeyOf } from './idempotency-key.ts'
@@ -20,16 +19,14 @@ export type RunFormParts = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBo
  */
 export async function receiveRunForm(
   { uploads, bodyIdleMs, maxBodyBytes }: RunFormParts,
-  context: RequestContext,
+  exchange: Exchange,
   events: RunEvents | undefined,
-  request: FastifyRequest,
-  reply: FastifyReply,
 ): Promise<PreparedCreate> {
-  const form = await receiveForm(context, request, reply, {
+  const form = await receiveForm(exchange, {
     uploads,
     bodyIdleMs,
     valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
-    hash: idempotencyKeyOf(request) !== undefined,
+    hash: idempotencyKeyOf(exchange.request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
   })
   const draft = checkFields(form)
@@ -37,7 +34,7 @@ export async function receiveRunForm(
   const unnamed = form.fileFields.map((field) => ({ field, url: '' }))
   toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, unnamed)))
   const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, await form.finalise())))
-  return { create, fingerprint: fingerprintOf(request, form.sha256 ?? '') }
+  return { create, fingerprint: fingerprintOf(exchange.request, form.sha256 ?? '') }
 }
 
 /** The text fields of a run's form: JSON texts of the names, and the inputs. */

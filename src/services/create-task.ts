@@ -1,30 +1,17 @@
 import type { TaskApi } from '../cloud/task-api.ts'
 import type { CreateRequest } from '../domain/create-request.ts'
-import type { EndedTask } from '../domain/task.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
 import type { Breaker } from './breaker.ts'
 import type { RequestContext } from './caller.ts'
 import type { Drain } from './drain.ts'
-import type { Idempotency, KeyUse, MadeTask } from './idempotency.ts'
+import type { CreatedTask, Idempotency, KeyUse, MadeTask } from './idempotency.ts'
 import type { FindPlainProblems } from './input-validation.ts'
 import type { Limits } from './limits.ts'
 import type { Owners } from './owners.ts'
 import { requireFunction, requirePackage } from './rules.ts'
+import type { ServiceLog } from './service-log.ts'
 import { writeLater } from './write-later.ts'
-
-/**
- * A task that this gateway created. `answer` is upstream's own. `isReplayed`: not by this request but by an
- * earlier one with the same key. `end`: how it ended, when its key knows that.
- */
-export type CreatedTask = {
-  taskID: string
-  createdAtMs: number
-  answer: Buffer
-  isReplayed: boolean
-  end: EndedTask | undefined
-  keepEnd(end: EndedTask): void
-}
 
 /**
  * Creates a task, once, for a caller that may: the one way to a create, whichever door the request came in
@@ -36,9 +23,6 @@ export type CreateTask = (
   request: CreateRequest,
   keyUse?: KeyUse,
 ) => Promise<CreatedTask>
-
-/** Told of what went wrong beside the answer. */
-export type ServiceLog = { warn(details: object, message: string): void }
 
 export type CreateTaskParts = {
   api: TaskApi

@@ -8,9 +8,9 @@ import type { FunctionConfig } from '../domain/named-function.ts'
 import { isFunctionAllowed } from '../domain/patterns.ts'
 import { GatewayError } from '../errors.ts'
 import type { Caller, RequestContext } from './caller.ts'
-import type { ServiceLog } from './create-task.ts'
 import type { PackageInfo } from './package-info.ts'
 import { requireFunction } from './rules.ts'
+import type { ServiceLog } from './service-log.ts'
 
 /** How often it is said of one function that its inputs are not checked. */
 const WARN_EVERY_MS = 60_000

@@ -15,25 +15,28 @@ import type { SearchTimes } from '../domain/task-search.ts'
 import { type FailureCode, GatewayError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { RequestContext } from './caller.ts'
-import type { ServiceLog } from './create-task.ts'
 import type { Drain } from './drain.ts'
 import { claimTask, createRecover, type Finding, type Recover } from './idempotency-recovery.ts'
 import type { Owners } from './owners.ts'
 import { createProcessLease, type ProcessLease } from './process-lease.ts'
+import type { ServiceLog } from './service-log.ts'
 import { createTaskListings, type ReadPage } from './task-listing.ts'
 import { writeLater } from './write-later.ts'
 
 /** A key as its caller gave it, and what identifies the request that came with it. */
 export type KeyUse = { key: string; fingerprint: string }
 
-/** A task under its key. `end` is there when it is known how the task ended. */
-export type KeyedTask = {
+/**
+ * A task that this gateway created. `answer` is upstream's own. `isReplayed`: not by this request but by an
+ * earlier one with the same key. `end`: how it ended, when its key knows that.
+ */
+export type CreatedTask = {
   taskID: string
   createdAtMs: number
   answer: Buffer
   isReplayed: boolean
   end: EndedTask | undefined
-  /** Keeps the end of the task with its key; what goes wrong is of no consequence. */
+  /** Keeps the end of the task with its key, if it has one; what goes wrong is of no consequence. */
   keepEnd(end: EndedTask): void
 }
 
@@ -52,7 +55,7 @@ export type MakeTask = {
  * `idempotency_key_reused`, `create_outcome_unknown`, `store_unavailable`, or what the create ended with.
  */
 export type Idempotency = {
-  run(context: RequestContext, use: KeyUse, request: CreateRequest, make: MakeTask): Promise<KeyedTask>
+  run(context: RequestContext, use: KeyUse, request: CreateRequest, make: MakeTask): Promise<CreatedTask>
 }
 
 export type IdempotencyTimes = SearchTimes & {
@@ -94,7 +97,7 @@ type Tools = Omit<IdempotencyParts, 'times'> & {
   recover: Recover
 }
 
-type Attempt = { fingerprint: string; task: Promise<KeyedTask> }
+type Attempt = { fingerprint: string; task: Promise<CreatedTask> }
 
 export function createIdempotency(parts: IdempotencyParts): Idempotency {
   const { store, readPage, now } = parts
@@ -128,7 +131,7 @@ export function createIdempotency(parts: IdempotencyParts): Idempotency {
   }
 }
 
-async function joinAttempt({ task }: Attempt): Promise<KeyedTask> {
+async function joinAttempt({ task }: Attempt): Promise<CreatedTask> {
   try {
     return { ...(await task), isReplayed: true }
   } catch (error) {
@@ -158,7 +161,7 @@ class KeyedCreate {
   }
 
   /** Each turn either answers or moves the record on; a turn that lost a race sees what the winner wrote. */
-  async run(): Promise<KeyedTask> {
+  async run(): Promise<CreatedTask> {
     for (;;) {
       const { store, drain } = this.#tools
       if (drain.draining) throw new GatewayError({ code: 'draining' })
@@ -168,7 +171,7 @@ class KeyedCreate {
     }
   }
 
-  async #goOn(standing: string): Promise<KeyedTask | undefined> {
+  async #goOn(standing: string): Promise<CreatedTask | undefined> {
     const record = readRecord(standing)
     if (record.fingerprint !== this.#job.use.fingerprint) {
       throw new GatewayError({ code: 'idempotency_key_reused' })
@@ -197,7 +200,7 @@ class KeyedCreate {
     return undefined
   }
 
-  async #search(record: RecordOf<'unknown'>, standing: string): Promise<KeyedTask | undefined> {
+  async #search(record: RecordOf<'unknown'>, standing: string): Promise<CreatedTask | undefined> {
     const finding = await this.#tools.recover(this.#job.context, this.#job.recordKey, record)
     switch (finding.kind) {
       case 'absent':
@@ -227,7 +230,7 @@ class KeyedCreate {
   }
 
   /** Writes the intent down, makes the task and writes it down; undefined when another request was faster. */
-  async #create(standing: string | undefined): Promise<KeyedTask | undefined> {
+  async #create(standing: string | undefined): Promise<CreatedTask | undefined> {
     const { lease, now } = this.#tools
     const { use, request, make } = this.#job
     await make.admit()
@@ -277,7 +280,7 @@ class KeyedCreate {
     { fingerprint, startedAtMs }: RecordOf<'creating'>,
     text: string,
     { taskID, createdAtMs, answer }: MadeTask,
-  ): Promise<KeyedTask | undefined> {
+  ): Promise<CreatedTask | undefined> {
     const { store, log, now } = this.#tools
     const { recordKey } = this.#job
     const kept = { taskID, createdAtMs, answer: toKeptAnswer(taskID, answer) }
@@ -303,7 +306,7 @@ class KeyedCreate {
     return this.#toTask(record, recordText, false)
   }
 
-  #toTask(record: RecordOf<'created' | 'ended'>, text: string, isReplayed: boolean): KeyedTask {
+  #toTask(record: RecordOf<'created' | 'ended'>, text: string, isReplayed: boolean): CreatedTask {
     const { taskID, createdAtMs, answer } = record
     let isKept = record.state === 'ended'
     const keepEnd = (end: EndedTask) => {

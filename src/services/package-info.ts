@@ -3,8 +3,6 @@ import { type PackageSchemas, toPackageSchemas } from '../domain/block-schema.ts
 import { GatewayError } from '../errors.ts'
 import type { Caller } from './caller.ts'
 
-/** A run must not wait for the registry for long. */
-const LOOK_UP_DEADLINE_MS = 5_000
 /** How long a tag such as `latest` stands for the version it was found to mean. */
 const TAG_MS = 60_000
 /** How long what a tag meant is used while the registry is away. */
@@ -32,13 +30,15 @@ export type PackageInfo = {
 export type PackageInfoParts = {
   registry: RegistryApi
   now: () => number
+  /** How long a run waits for the registry at most. */
+  lookUpMs: number
   /** Told why a look-up failed. */
   onFailure?: (wanted: PackageVersion, code: string) => void
 }
 
 type Entry = { found: PackageSchemas | undefined; askedAtMs: number; failedAtMs: number; bytes: number }
 
-export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts): PackageInfo {
+export function createPackageInfo({ registry, now, lookUpMs, onFailure }: PackageInfoParts): PackageInfo {
   const cache = new EntryCache()
   const underWay = new Map<string, Promise<PackageSchemas | undefined>>()
 
@@ -48,7 +48,7 @@ export function createPackageInfo({ registry, now, onFailure }: PackageInfoParts
     // Whoever asks may hand over more than these two, secrets among it.
     const { packageName, packageVersion } = wanted
     try {
-      const query = { packageName, version: packageVersion, lang: undefined, deadlineMs: LOOK_UP_DEADLINE_MS }
+      const query = { packageName, version: packageVersion, lang: undefined, deadlineMs: lookUpMs }
       const answer = await registry.packageInfo({ credential }, query)
       const found = toAnswered(wanted, answer.value)
       const entry = {

@@ -1,16 +1,15 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts'
+import { type BuiltGateway, buildGateway } from '../support/built-gateway.ts'
 import { environmentFor } from '../support/gateway.ts'
 import { type Answer, runOf, send } from '../support/http.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const KILLS = 6
 /** Keys are used for the first time at this pace, until some time after the last kill. */
 const NEW_KEY_EVERY_MS = 25
@@ -21,25 +20,21 @@ const CREATE_MS = 100
 const ANSWERED_WITHIN_MS = 40_000
 
 let folder = ''
+let built: BuiltGateway
 let emulator: Emulator
 let gateway: ChildProcess | undefined
 let found = 0
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'oomol-crash-'))
-  const built = join(folder, 'gateway')
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(built, 'dist')], {
-    cwd: ROOT,
-  })
-  symlinkSync(join(ROOT, 'node_modules'), join(built, 'node_modules'))
-  symlinkSync(join(ROOT, 'package.json'), join(built, 'package.json'))
+  built = buildGateway()
   emulator = await startEmulator()
 }, 60_000)
 
 afterAll(async () => {
   gateway?.kill('SIGKILL')
   await emulator?.close()
+  built?.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -108,7 +103,7 @@ async function retryUntilAnswered(key: number, url: () => string): Promise<Answe
 /** Starts the built gateway on the same store and gives its address once it listens. */
 async function startGateway(): Promise<string> {
   const env = { ...environmentFor(emulator), STORE_URL: `file:${join(folder, 'data')}`, LOG_LEVEL: 'info' }
-  const started = spawn(process.execPath, [join(folder, 'gateway/dist/main.js')], {
+  const started = spawn(process.execPath, [built.main], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

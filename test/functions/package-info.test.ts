@@ -22,7 +22,8 @@ beforeEach(async () => {
   failures = []
   const now = () => nowMs
   const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
-  packageInfo = createPackageInfo({ registry, now, onFailure: (_, code) => failures.push(code) })
+  const onFailure = (_: object, code: string) => failures.push(code)
+  packageInfo = createPackageInfo({ registry, now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')
 })
 afterEach(async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DEADLINES } from '../../src/domain/deadlines.ts'
 import type { Fault } from '../../src/emulator/emulator.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import { OTHER_TOKEN } from '../support/gateway.ts'
@@ -66,6 +67,9 @@ test.each(FAULTS)('the registry answering with %s does not stop a run', async (_
 
 test('a registry that hangs holds a run up for a moment, and only the first', async () => {
   // The test's own deadline is the bound: a call upstream may take 30 s otherwise.
+  expect(DEADLINES.lookUpMs).toBeLessThanOrEqual(5_000)
+  await gateway.close()
+  gateway = await startWithFunctions({ deadlines: { lookUpMs: 500 } })
   gateway.emulator.misbehave('package-info', { kind: 'hang' }, Number.POSITIVE_INFINITY)
   expect((await run(gateway, 'typed', { text: 'x' })).status).toBe(200)
   expect((await run(gateway, 'typed', { text: 'x' })).status).toBe(200)

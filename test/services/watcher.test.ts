@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import type { TaskState } from '../../src/domain/task.ts'
 import { createWatcher, type Watcher } from '../../src/services/watcher.ts'
 import { createTaskSource, type TaskSource } from './task-source.ts'
 
 const watchers: Watcher[] = []
-afterEach(() => {
+afterAll(() => {
   for (const watcher of watchers.splice(0)) watcher.close()
 })
 
@@ -88,7 +88,8 @@ test('many tasks are found out about from the list, and each result is fetched o
   expect(source.pages).toBeLessThan(120)
 })
 
-test.each(['empty', 'fails', 'stale'] as const)(
+// Each has a watcher of its own and mostly waits, so they wait together.
+test.concurrent.each(['empty', 'fails', 'stale'] as const)(
   'when the list is of no use (%s) nobody starves: the intervals stretch for all',
   async (list) => {
     const source = createTaskSource(() => 1)

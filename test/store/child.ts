@@ -12,8 +12,21 @@ import type { Store } from '../../src/store/store.ts'
 const [role = '', directory = '', name = ''] = process.argv.slice(2)
 const LATER = Date.now() + 3_600_000
 
-// Written before the next line of code runs, so that a kill loses nothing that was said.
-const say = (line: string): number => writeSync(1, `${line}\n`)
+const CLOCK = new Int32Array(new SharedArrayBuffer(4))
+
+/** Written before the next line of code runs, so that a kill loses nothing that was said; a full pipe is waited for. */
+function say(line: string): void {
+  const bytes = Buffer.from(`${line}\n`)
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(CLOCK, 0, 0, 1)
+    }
+  }
+}
+
 const openStore = (): Promise<Store> => openFileStore(directory, { now: Date.now })
 
 async function inParallel(loops: number, loop: (index: number) => Promise<void>): Promise<void> {

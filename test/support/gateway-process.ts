@@ -11,9 +11,14 @@ export type GatewayProcess = {
 
 const running = new Set<ChildProcess>()
 
-/** Starts `src/main.ts` with nothing but these settings. */
-export function spawnGateway(env: Record<string, string | undefined>): Omit<GatewayProcess, 'url'> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+const FROM_SOURCE = ['--import', 'tsx', 'src/main.ts']
+
+/** Starts the gateway with nothing but these settings: a built one (`BuiltGateway.main`), or else from source. */
+export function spawnGateway(
+  env: Record<string, string | undefined>,
+  main?: string,
+): Omit<GatewayProcess, 'url'> {
+  const child = spawn(process.execPath, main === undefined ? FROM_SOURCE : [main], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -30,8 +35,11 @@ export function spawnGateway(env: Record<string, string | undefined>): Omit<Gate
 }
 
 /** The same, once it listens. */
-export async function startGatewayProcess(env: Record<string, string | undefined>): Promise<GatewayProcess> {
-  const started = spawnGateway(env)
+export async function startGatewayProcess(
+  env: Record<string, string | undefined>,
+  main?: string,
+): Promise<GatewayProcess> {
+  const started = spawnGateway(env, main)
   const urlIn = (text: string) => /listening at (http:\/\/[\w.:]+)/.exec(text)?.[1]
   await until(() => urlIn(started.output()) !== undefined, 'the gateway did not start', 15_000)
   return { ...started, url: urlIn(started.output()) ?? '' }

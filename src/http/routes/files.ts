@@ -5,7 +5,7 @@ import { GatewayError } from '../../errors.ts'
 import type { UploadedFile, Uploads } from '../../services/uploads.ts'
 import { createBodyCheck, readJsonObject, refuseEncodedBody } from '../bodies.ts'
 import { BodyReader } from '../body-reader.ts'
-import { toContext } from '../caller.ts'
+import { toContext, toExchange } from '../caller.ts'
 import { declaredSizeOf } from '../file-size.ts'
 import { receiveForm } from '../form.ts'
 import { invalidHeader } from '../request-headers.ts'
@@ -13,7 +13,7 @@ import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
 import { sendJson } from './tasks.ts'
 
-export type FileRouteParts = { uploads: Uploads; bodyIdleMs?: number | undefined }
+export type FileRouteParts = { uploads: Uploads; bodyIdleMs: number }
 
 /** The JSON body of a native init is a few short members. */
 const INIT_BODY_LIMIT_BYTES = 64 * 1024
@@ -59,8 +59,7 @@ export function postFiles(parts: FileRouteParts): Route {
       response: { 201: json('The files are there, for a day.', Files), ...problems(402, 408, 413, 415, 422) },
     },
     handler: async (request, reply) => {
-      const context = toContext(request, reply)
-      const form = await receiveForm(context, request, reply, parts)
+      const form = await receiveForm(toExchange(request, reply), parts)
       const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
       if (errors.length === 0 && form.fileFields.length === 0)
         errors.push({ path: '', message: 'has no file' })

@@ -88,11 +88,11 @@ export function postFunctionRun(parts: FunctionRouteParts): Route {
       // Refused before the body is read.
       const { waitMs = waits.defaultMs } = functions.require(toContext(request, reply), name)
       const waiting = { runs: parts.runs, waits: { ...waits, defaultMs: waitMs } }
-      return answerRun(waiting, request, reply, async (context, events) => {
+      return answerRun(waiting, request, reply, async (exchange, events) => {
         const { inputs, fingerprint } = isForm(request)
-          ? await receiveFunctionForm(parts, name, context, events, request, reply)
+          ? await receiveFunctionForm(parts, name, exchange, events)
           : await readInputs(request, reply, parts.maxBodyBytes)
-        const create = await functions.prepare(context, name, inputs)
+        const create = await functions.prepare(exchange.context, name, inputs)
         // Too late for a header once events tell of an upload.
         if (!reply.sent) reply.header('x-package-version', create.packageVersion)
         return { create, fingerprint }

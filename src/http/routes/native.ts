@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Packages } from '../../services/packages.ts'
 import { createOnce } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
-import { toContext } from '../caller.ts'
+import { toContext, toExchange } from '../caller.ts'
 import { NativeCreateBody, toNativeCreate } from '../create-body.ts'
 import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
@@ -30,16 +30,10 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' 
       },
     },
     handler: async (request, reply) => {
-      const { taskID, answer } = await createOnce(
-        runs,
-        toContext(request, reply),
-        request,
-        reply,
-        async () => {
-          const body = await readJsonObject(request, reply, maxBodyBytes)
-          return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
-        },
-      )
+      const { taskID, answer } = await createOnce(runs, toExchange(request, reply), async () => {
+        const body = await readJsonObject(request, reply, maxBodyBytes)
+        return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
+      })
       return sendJson(reply.header('x-task-id', taskID), answer)
     },
   })

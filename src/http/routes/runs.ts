@@ -1,7 +1,7 @@
 import type { Runs } from '../../services/runs.ts'
 import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
 import { readJsonObject } from '../bodies.ts'
-import { toContext } from '../caller.ts'
+import { toExchange } from '../caller.ts'
 import { RunBody, toSimplifiedCreate } from '../create-body.ts'
 import { isForm } from '../form.ts'
 import { fingerprintOf } from '../idempotency-key.ts'
@@ -49,8 +49,8 @@ export function postRun(parts: RunRouteParts): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async (context, events) => {
-        if (isForm(request)) return receiveRunForm(parts, context, events, request, reply)
+      answerRun(parts, request, reply, async (exchange, events) => {
+        if (isForm(request)) return receiveRunForm(parts, exchange, events)
         const body = await readJsonObject(request, reply, parts.maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       }),
@@ -75,7 +75,7 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'm
       },
     },
     handler: async (request, reply) => {
-      const created = await createOnce(runs, toContext(request, reply), request, reply, async () => {
+      const created = await createOnce(runs, toExchange(request, reply), async () => {
         const body = await readJsonObject(request, reply, maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       })

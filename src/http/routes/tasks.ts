@@ -5,7 +5,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Runs } from '../../services/runs.ts'
 import type { Tasks } from '../../services/tasks.ts'
 import { answerWaiting } from '../answer-run.ts'
-import { toContext, traceOf } from '../caller.ts'
+import { toContext, toExchange, traceOf } from '../caller.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { sendRunAnswer, toRunAnswer } from '../run-answer.ts'
 import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
@@ -186,22 +186,16 @@ export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Ro
       const taskID = taskIDOf(request, reply)
       const form = answerFormOf(request, { ...waits, defaultMs: 0 })
       applyPreference(reply, form)
-      const context = toContext(request, reply)
+      const exchange = toExchange(request, reply)
       if (form.kind === 'async' || form.wait.ms === 0) {
-        return sendRunAnswer(reply, toRunAnswer(await runs.look(context, taskID), request))
+        return sendRunAnswer(reply, toRunAnswer(await runs.look(exchange.context, taskID), request))
       }
-      return answerWaiting(
-        runs,
-        context,
-        { kind: 'blocking', wait: form.wait },
-        request,
-        reply,
-        async () => ({
-          taskID,
-          createdAtMs: now(),
-          isNew: false,
-        }),
-      )
+      const waiting = { kind: 'blocking', wait: form.wait } as const
+      return answerWaiting(runs, exchange, waiting, async () => ({
+        taskID,
+        createdAtMs: now(),
+        isNew: false,
+      }))
     },
   })
 }
@@ -230,19 +224,13 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
       const taskID = taskIDOf(request, reply)
       const form = answerFormOf(request, waits)
       const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
-      const context = toContext(request, reply)
-      return answerWaiting(
-        runs,
-        context,
-        { kind: 'events', wait, keepAliveMs: waits.keepAliveMs },
-        request,
-        reply,
-        async () => ({
-          taskID,
-          createdAtMs: now(),
-          isNew: false,
-        }),
-      )
+      const exchange = toExchange(request, reply)
+      const waiting = { kind: 'events', wait, keepAliveMs: waits.keepAliveMs } as const
+      return answerWaiting(runs, exchange, waiting, async () => ({
+        taskID,
+        createdAtMs: now(),
+        isNew: false,
+      }))
     },
   })
 }
