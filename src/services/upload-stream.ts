@@ -82,7 +82,7 @@ export class UploadStream {
   /** To be called once. Throws `GatewayError`, or `UploadAborted` when somebody else aborted it. */
   async run(): Promise<StoredUpload> {
     try {
-      const sizeBytes = await this.#findSize()
+      const sizeBytes = this.#file.declaredBytes ?? (await this.#findSize())
       if (sizeBytes !== undefined) return await this.#stream(this.#intake, sizeBytes)
       return await this.#spool()
     } finally {
@@ -91,14 +91,10 @@ export class UploadStream {
     }
   }
 
-  /**
-   * Reads ahead: the file may end soon; if it does not, it may be known where it must. Even a size that was
-   * declared is not believed before; and a connection read from at full speed at first stays a fast one.
-   */
+  /** Reads ahead: the file may end soon; if it does not, it may be known where it must. */
   async #findSize(): Promise<number | undefined> {
-    const { declaredBytes, expectedBytes } = this.#file
-    const known = declaredBytes ?? expectedBytes ?? READ_AHEAD_BYTES
-    const bytes = Math.min(READ_AHEAD_BYTES, known + CLOSING_SLACK_BYTES)
+    const { expectedBytes } = this.#file
+    const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
     this.#aheadLeave = await this.#lease(bytes, this.#parts.aheadBudget)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
@@ -108,10 +104,8 @@ export class UploadStream {
       this.#ahead = lease.split(aheadBytes)
       lease.release()
       this.#aheadLeave.release()
-      if (declaredBytes !== undefined && declaredBytes !== aheadBytes) throw this.#wrongSize(aheadBytes)
       return aheadBytes
     }
-    if (declaredBytes !== undefined) return declaredBytes
     if (expectedBytes !== undefined && expectedBytes > this.#limitBytes) {
       throw new GatewayError({
         code: 'too_large',
