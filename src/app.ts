@@ -60,7 +60,8 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   const routes = collectRoutes(app)
   const metricsServer = metrics && measureApp(app, metrics, graph)
   allowBrowsers(app, (origin) => isKnownOrigin(config, graph, origin))
-  const entry = { ...graph, countWrongToken: limitWrongTokens(app), allowedOrigins: config.allowedOrigins }
+  const { host, allowedOrigins } = config
+  const entry = { ...graph, host, allowedOrigins, countWrongToken: limitWrongTokens(app) }
   const identifyReader = createIdentifyReader(entry)
   describeApi(app, parts.version)
   closeWhileDraining(app, drain)

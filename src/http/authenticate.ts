@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 import { type Caller, requireScope } from '../services/caller.ts'
 import type { Identify } from '../services/identify.ts'
 import type { Limits } from '../services/limits.ts'
+import { requireLocalName } from './local-names.ts'
 import { requireOrigin } from './origins.ts'
 import { headerOf, refuseRepeatedHeaders, TOKEN_COOKIE } from './request-headers.ts'
 import type { CountWrongToken } from './wrong-tokens.ts'
@@ -13,6 +14,8 @@ export type AuthenticateParts = {
   countWrongToken: CountWrongToken
   /** Exact origins that every caller may come from. */
   allowedOrigins: readonly string[]
+  /** The address the gateway listens on. */
+  host: string
 }
 
 /**
@@ -40,6 +43,8 @@ export async function identifyCaller(parts: AuthenticateParts, request: FastifyR
   const caller = await callerOf(parts, request)
   // Known from here on: the log names the caller of what is refused, too.
   request.caller = caller
+  // Who needs to show nothing may be a page by another name: of the gateway's own origin, then.
+  if (caller.kind === 'anyone') requireLocalName(request, parts.host)
   requireOrigin(request, caller, parts.allowedOrigins)
   return caller
 }

@@ -284,3 +284,19 @@ describe('open to anyone', () => {
     }
   })
 })
+
+test('a page that reaches an open local gateway by DNS rebinding gets nothing', async () => {
+  const open = await startTestGateway({ env: { GATEWAY_AUTH: 'none', GATEWAY_TOKENS: undefined } })
+  try {
+    const { port } = new URL(open.url)
+    const get = (host: string) =>
+      sendRaw(open.url, `GET /tasks HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    const refused = await get(`evil.example:${port}`)
+    expect(refused).toMatch(/^HTTP\/1\.1 403 /)
+    expect(refused).toContain('origin_denied')
+    expect(open.emulator.counts().list).toBe(0)
+    expect(await get(`localhost:${port}`)).toMatch(/^HTTP\/1\.1 200 /)
+  } finally {
+    await open.close()
+  }
+})

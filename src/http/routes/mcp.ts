@@ -4,6 +4,7 @@ import { GatewayError } from '../../errors.ts'
 import type { McpEndpoint } from '../../mcp/mcp-endpoint.ts'
 import { readJsonBytes } from '../bodies.ts'
 import { toContext } from '../caller.ts'
+import { requireLocalName, usesLocalName } from '../local-names.ts'
 import { headerOf } from '../request-headers.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
@@ -30,9 +31,6 @@ const PROTOCOL_HEADERS = [
 const DESCRIPTION = `Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens.
 Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is no message, 406
 unless Accept names application/json and text/event-stream) is a JSON-RPC error instead of a problem.`
-
-const LOOPBACK_ADDRESS = /^(localhost|::1|127(\.\d{1,3}){3})$/
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i
 
 const Message = Type.Object(
   {
@@ -89,16 +87,11 @@ function refuseUser({ caller }: FastifyRequest): void {
  * Whether an Origin may act as its caller was asked before.
  */
 function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteParts): void {
-  const isLocalName = LOOPBACK_HOST.test(headerOf(request, 'host') ?? '')
-  if (LOOPBACK_ADDRESS.test(address) && !isLocalName)
-    throw originDenied('This Host is not one of the gateway.')
+  requireLocalName(request, address)
   const origin = headerOf(request, 'origin')
-  if (origin === undefined || request.caller?.kind !== 'anyone') return
-  if (!isLocalName && !allowedOrigins.includes(origin)) throw originDenied('This Origin is not allowed.')
-}
-
-function originDenied(detail: string): GatewayError {
-  return new GatewayError({ code: 'origin_denied', detail })
+  if (origin === undefined || request.caller?.kind !== 'anyone' || usesLocalName(request)) return
+  if (allowedOrigins.includes(origin)) return
+  throw new GatewayError({ code: 'origin_denied', detail: 'This Origin is not allowed.' })
 }
 
 function protocolHeaders(request: FastifyRequest): Record<string, string> {
