@@ -14,16 +14,9 @@ import { postMcp } from './http/routes/mcp.ts'
 import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
+import { taskEvents, taskResult } from './http/routes/results.ts'
 import { postRun, postTask, type RunRouteParts } from './http/routes/runs.ts'
-import {
-  latestTasks,
-  listTasks,
-  nativeTaskResult,
-  taskDetail,
-  taskEvents,
-  taskLogs,
-  taskResult,
-} from './http/routes/tasks.ts'
+import { latestTasks, listTasks, nativeTaskResult, taskDetail, taskLogs } from './http/routes/tasks.ts'
 import { createServer } from './http/server.ts'
 import { closeWhileDraining, shutDown } from './http/shutdown.ts'
 import { limitWrongTokens } from './http/wrong-tokens.ts'

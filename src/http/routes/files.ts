@@ -11,7 +11,7 @@ import { receiveForm } from '../form.ts'
 import { invalidHeader } from '../request-headers.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
-import { sendJson } from './tasks.ts'
+import { sendJson } from '../send-json.ts'
 
 export type FileRouteParts = { uploads: Uploads; bodyIdleMs: number }
 

@@ -9,8 +9,8 @@ import { NativeCreateBody, toNativeCreate } from '../create-body.ts'
 import { fingerprintOf } from '../idempotency-key.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, KeyHeader, NoQuery, problems, TASK_HEADERS, UpstreamObject } from '../schemas.ts'
+import { sendJson } from '../send-json.ts'
 import type { RunRouteParts } from './runs.ts'
-import { sendJson } from './tasks.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */
 export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {

@@ -4,7 +4,7 @@ import { readOptionalJsonObject } from '../bodies.ts'
 import { toContext } from '../caller.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../schemas.ts'
-import { sendJson } from './tasks.ts'
+import { sendJson } from '../send-json.ts'
 
 type Door = { url: string; tag: 'queue' | 'native' }
 

@@ -1,27 +1,11 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
-import { isTaskID } from '../../domain/names.ts'
-import { GatewayError } from '../../errors.ts'
-import type { Runs } from '../../services/runs.ts'
+import { type Static, type TSchema, Type } from 'typebox'
+import type { RequestContext } from '../../services/caller.ts'
 import type { Tasks } from '../../services/tasks.ts'
-import { answerWaiting } from '../answer-run.ts'
-import { toContext, toExchange, traceOf } from '../caller.ts'
+import { toContext } from '../caller.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { sendRunAnswer, toRunAnswer } from '../run-answer.ts'
-import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
-import {
-  json,
-  NoQuery,
-  PENDING_HEADERS,
-  PreferHeader,
-  problems,
-  RunPending,
-  RunSuccess,
-  TASK_HEADERS,
-  TaskParams,
-  UpstreamObject,
-  WaitQuery,
-} from '../schemas.ts'
+import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../schemas.ts'
+import { sendJson } from '../send-json.ts'
+import { taskIDOf } from '../task-id.ts'
 
 /** Where a route stands: each of these is a door of both surfaces. */
 type Door = { url: string; tag: 'tasks' | 'native' }
@@ -102,149 +86,46 @@ export function latestTasks(tasks: Tasks, { url, tag }: Door): Route {
   })
 }
 
-export function taskDetail(tasks: Tasks, { url, tag }: Door): Route {
-  return defineRoute({
-    method: 'GET',
-    url,
-    config: { scope: 'tasks:read' },
-    schema: {
-      summary: 'A task in detail',
-      tags: [tag],
-      params: TaskParams,
-      querystring: NoQuery,
-      response: { 200: json('The task.', UpstreamObject, TASK_HEADERS), ...problems(404) },
-    },
-    handler: async (request, reply) => {
-      const taskID = taskIDOf(request, reply)
-      return sendJson(reply, await tasks.detail(toContext(request, reply), taskID))
-    },
-  })
+export function taskDetail(tasks: Tasks, door: Door): Route {
+  const about = { summary: 'A task in detail', query: NoQuery, answer: UpstreamObject }
+  return taskRoute(door, about, (context, taskID) => tasks.detail(context, taskID))
 }
 
-export function taskLogs(tasks: Tasks, { url, tag }: Door): Route {
-  return defineRoute({
-    method: 'GET',
-    url,
-    config: { scope: 'tasks:read' },
-    schema: {
-      summary: 'Logs of a task',
-      tags: [tag],
-      params: TaskParams,
-      querystring: LogsQuery,
-      response: {
-        200: json('A page of logs.', Type.Object({ logs: Type.Array(UpstreamObject) }), TASK_HEADERS),
-        ...problems(404),
-      },
-    },
-    handler: async (request, reply) => {
-      const taskID = taskIDOf(request, reply)
-      const page = Number(request.query.page ?? '1')
-      return sendJson(reply, await tasks.logs(toContext(request, reply), taskID, page))
-    },
-  })
+export function taskLogs(tasks: Tasks, door: Door): Route {
+  const answer = Type.Object({ logs: Type.Array(UpstreamObject) })
+  return taskRoute(
+    door,
+    { summary: 'Logs of a task', query: LogsQuery, answer },
+    (context, taskID, { page }) => tasks.logs(context, taskID, Number(page ?? '1')),
+  )
 }
 
-/** `GET …/result` as upstream answers it. */
+/** `GET …/result` as upstream answers it: the result, or how far the task is. */
 export function nativeTaskResult(tasks: Tasks, url: string): Route {
+  const about = { summary: "A task's result, as upstream gives it", query: NoQuery, answer: UpstreamObject }
+  return taskRoute({ url, tag: 'native' }, about, (context, taskID) => tasks.result(context, taskID))
+}
+
+/** A route that reads something of one task. */
+function taskRoute<Query extends TSchema>(
+  { url, tag }: Door,
+  { summary, query, answer }: { summary: string; query: Query; answer: TSchema },
+  read: (context: RequestContext, taskID: string, query: Static<Query>) => Promise<Buffer>,
+): Route {
   return defineRoute({
     method: 'GET',
     url,
     config: { scope: 'tasks:read' },
     schema: {
-      summary: "A task's result, as upstream gives it",
-      tags: ['native'],
+      summary,
+      tags: [tag],
       params: TaskParams,
-      querystring: NoQuery,
-      response: { 200: json('The result, or the status.', UpstreamObject, TASK_HEADERS), ...problems(404) },
+      querystring: query,
+      response: { 200: json("Upstream's answer.", answer, TASK_HEADERS), ...problems(404) },
     },
     handler: async (request, reply) => {
       const taskID = taskIDOf(request, reply)
-      return sendJson(reply, await tasks.result(toContext(request, reply), taskID))
+      return sendJson(reply, await read(toContext(request, reply), taskID, request.query as Static<Query>))
     },
   })
-}
-
-/** `GET /tasks/{taskID}/result`: the answer that `/run` would give, at once or after a wait. */
-export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Route {
-  return defineRoute({
-    method: 'GET',
-    url: '/tasks/:taskID/result',
-    config: { scope: 'tasks:read' },
-    schema: {
-      summary: 'The result of a task',
-      tags: ['tasks'],
-      params: TaskParams,
-      querystring: WaitQuery,
-      headers: PreferHeader,
-      response: {
-        200: json('The task succeeded.', RunSuccess, TASK_HEADERS),
-        202: json('The task still runs.', RunPending, PENDING_HEADERS),
-        ...problems(402, 404, 422),
-      },
-    },
-    handler: async (request, reply) => {
-      const taskID = taskIDOf(request, reply)
-      const form = answerFormOf(request, { ...waits, defaultMs: 0 })
-      applyPreference(reply, form)
-      const exchange = toExchange(request, reply)
-      if (form.kind === 'async' || form.wait.ms === 0) {
-        return sendRunAnswer(reply, toRunAnswer(await runs.look(exchange.context, taskID), request))
-      }
-      const waiting = { kind: 'blocking', wait: form.wait } as const
-      return answerWaiting(runs, exchange, waiting, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
-    },
-  })
-}
-
-/** `GET /tasks/{taskID}/events`: the same as server-sent events. */
-export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Route {
-  return defineRoute({
-    method: 'GET',
-    url: '/tasks/:taskID/events',
-    config: { scope: 'tasks:read' },
-    schema: {
-      summary: 'Follow a task by server-sent events',
-      tags: ['tasks'],
-      params: TaskParams,
-      querystring: WaitQuery,
-      response: {
-        200: {
-          description: 'progress, then one of success, failed, pending or error.',
-          headers: TASK_HEADERS,
-          content: { 'text/event-stream': { schema: Type.String() } },
-        },
-        ...problems(404),
-      },
-    },
-    handler: async (request, reply) => {
-      const taskID = taskIDOf(request, reply)
-      const form = answerFormOf(request, waits)
-      const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
-      const exchange = toExchange(request, reply)
-      const waiting = { kind: 'events', wait, keepAliveMs: waits.keepAliveMs } as const
-      return answerWaiting(runs, exchange, waiting, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
-    },
-  })
-}
-
-/** The id in the path, once it is known to be one; anything else does not exist, and upstream is not asked. */
-function taskIDOf(request: FastifyRequest<{ Params: { taskID: string } }>, reply: FastifyReply): string {
-  const { taskID } = request.params
-  if (!isTaskID(taskID)) throw new GatewayError({ code: 'not_found', what: 'task' })
-  traceOf(request).taskID = taskID
-  reply.header('x-task-id', taskID)
-  return taskID
-}
-
-/** Sends bytes that are known to be JSON as they are. */
-export function sendJson(reply: FastifyReply, bytes: Buffer): FastifyReply {
-  return reply.type('application/json').send(bytes)
 }
