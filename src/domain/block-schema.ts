@@ -1,7 +1,7 @@
-import { type Checkable, toCheckable } from './checkable-schema.ts'
 import { isJsonObject } from './json.ts'
 import { type JsonSchema, type SchemaBudget, toStandaloneSchema } from './json-schema.ts'
 import { isBlockName, isPackageName, isPackageVersion } from './names.ts'
+import { type Checkable, toCheckable } from './validatable-schema.ts'
 
 /** More handles of a block and more blocks of a package than any honest one has. */
 const MAX_HANDLES = 500

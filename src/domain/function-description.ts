@@ -1,8 +1,8 @@
 import type { BlockSchema } from './block-schema.ts'
-import { STORAGE_PREFIX } from './checkable-schema.ts'
 import { isJsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { FunctionConfig } from './named-function.ts'
+import { STORAGE_PREFIX } from './validatable-schema.ts'
 
 /** What a caller is told of a function. Nothing of `fixed`, not even its names. */
 export type FunctionDescription = {

@@ -1,8 +1,8 @@
 import { Check, Errors } from 'typebox/schema'
 import type { BlockSchema } from './block-schema.ts'
-import { type Checkable, STORAGE_PREFIX } from './checkable-schema.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
+import { type Checkable, STORAGE_PREFIX } from './validatable-schema.ts'
 
 /** What is wrong with an input: where, as a JSON Pointer into the inputs, and what. */
 export type InputProblem = { path: string; message: string }

@@ -7,7 +7,7 @@ import {
 } from '@modelcontextprotocol/server'
 import type { TSchema } from 'typebox'
 import { isJsonObject, type JsonObject } from '../domain/json.ts'
-import type { RequestContext } from '../services/caller.ts'
+import type { RequestContext } from '../services/callers/request-context.ts'
 import { callTool, type McpLog } from './call-tool.ts'
 import { type McpMessage, MessageProblem, readMessage } from './message.ts'
 import { createRunningCalls, type RunningCalls } from './running-calls.ts'

@@ -1,5 +1,5 @@
 import type { Static } from 'typebox'
-import type { Tasks } from '../services/tasks.ts'
+import type { Tasks } from '../services/tasks/tasks.ts'
 import { type Tool, toOutput } from './tool.ts'
 import {
   DashboardOutput,

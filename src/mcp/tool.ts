@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox'
 import type { Scope } from '../domain/caller.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { TaskState } from '../domain/task.ts'
-import type { RequestContext } from '../services/caller.ts'
+import type { RequestContext } from '../services/callers/request-context.ts'
 
 /** What a tool is called with. `input` was checked against the tool's schema; its bytes are the caller's own. */
 export type ToolCall = {

@@ -5,7 +5,7 @@ import { buildApp, type Gateway } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { Deadlines } from '../../src/domain/deadlines.ts'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/emulator.ts'
-import type { IdempotencyTimes } from '../../src/services/idempotency.ts'
+import type { IdempotencyTimes } from '../../src/services/idempotency/keyed-create.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 

@@ -1,4 +1,4 @@
-import type { RegisteredRoute } from '../../src/http/route-table.ts'
+import type { RegisteredRoute } from '../../src/http/server/route-table.ts'
 
 /** The routes that need a caller, each with a path that could be asked for: `/tasks/:taskID` -> `/tasks/x`. */
 export function guardedRoutes(

@@ -3,14 +3,10 @@ import { Type } from 'typebox'
 import type { FunctionDescription } from '../../domain/function-description.ts'
 import { isFunctionName } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
-import type { NamedFunctions } from '../../services/functions.ts'
-import { answerRun } from '../answer-run.ts'
-import { readJsonObject } from '../bodies.ts'
-import { toContext } from '../caller.ts'
-import { isForm } from '../form.ts'
-import { receiveFunctionForm } from '../function-form.ts'
-import { fingerprintOf } from '../idempotency-key.ts'
-import { defineRoute, type Route } from '../route.ts'
+import type { NamedFunctions } from '../../services/functions/functions.ts'
+import { isForm } from '../body/form.ts'
+import { readJsonObject } from '../body/json-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
   jsonOrFormBody,
@@ -23,7 +19,11 @@ import {
   TASK_HEADERS,
   UpstreamObject,
   WaitQuery,
-} from '../schemas.ts'
+} from '../openapi/schemas.ts'
+import { toContext } from '../request/caller-of.ts'
+import { fingerprintOf } from '../request/idempotency-key.ts'
+import { receiveFunctionForm } from './function-form.ts'
+import { answerRun } from './run-and-answer.ts'
 import type { RunRouteParts } from './runs.ts'
 
 const FunctionParams = Type.Object({ function: Type.String({ description: 'As GET /functions names it.' }) })

@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { GatewayError } from '../../errors.ts'
 import type { McpEndpoint } from '../../mcp/mcp-endpoint.ts'
-import { readJsonBytes } from '../bodies.ts'
-import { toContext } from '../caller.ts'
-import { requireLocalName, usesLocalName } from '../local-names.ts'
-import { headerOf } from '../request-headers.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { jsonBody, NoQuery, problems, UpstreamObject } from '../schemas.ts'
+import { requireLocalName, usesLocalName } from '../access/local-names.ts'
+import { readJsonBytes } from '../body/json-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
+import { jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
+import { toContext } from '../request/caller-of.ts'
+import { headerOf } from '../request/request-headers.ts'
 
 export type McpRouteParts = {
   mcp: McpEndpoint

@@ -1,15 +1,23 @@
 import { Type } from 'typebox'
 import { isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Packages } from '../../services/packages.ts'
-import { createOnce } from '../answer-run.ts'
-import { readJsonObject } from '../bodies.ts'
-import { toContext, toExchange } from '../caller.ts'
-import { NativeCreateBody, toNativeCreate } from '../create-body.ts'
-import { fingerprintOf } from '../idempotency-key.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { json, jsonBody, KeyHeader, NoQuery, problems, TASK_HEADERS, UpstreamObject } from '../schemas.ts'
-import { sendJson } from '../send-json.ts'
+import type { Packages } from '../../services/functions/packages.ts'
+import { sendJson } from '../answer/send-json.ts'
+import { readJsonObject } from '../body/json-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
+import {
+  json,
+  jsonBody,
+  KeyHeader,
+  NoQuery,
+  problems,
+  TASK_HEADERS,
+  UpstreamObject,
+} from '../openapi/schemas.ts'
+import { toContext, toExchange } from '../request/caller-of.ts'
+import { fingerprintOf } from '../request/idempotency-key.ts'
+import { NativeCreateBody, toNativeCreate } from './create-body.ts'
+import { createOnce } from './run-and-answer.ts'
 import type { RunRouteParts } from './runs.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */

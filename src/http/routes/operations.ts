@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
-import type { Admission } from '../../services/admission.ts'
 import type { Drain } from '../../services/drain.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { json, problems } from '../schemas.ts'
+import type { Admission } from '../../services/runs/wait-slots.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
+import { json, problems } from '../openapi/schemas.ts'
 
 const Status = Type.Object({ status: Type.String() })
 

@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
-import type { Tasks } from '../../services/tasks.ts'
-import { readOptionalJsonObject } from '../bodies.ts'
-import { toContext } from '../caller.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../schemas.ts'
-import { sendJson } from '../send-json.ts'
+import type { Tasks } from '../../services/tasks/tasks.ts'
+import { sendJson } from '../answer/send-json.ts'
+import { readOptionalJsonObject } from '../body/json-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
+import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../openapi/schemas.ts'
+import { toContext } from '../request/caller-of.ts'
 
 type Door = { url: string; tag: 'queue' | 'native' }
 

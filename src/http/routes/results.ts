@@ -1,10 +1,7 @@
 import { Type } from 'typebox'
-import type { Runs } from '../../services/runs.ts'
-import { answerWaiting } from '../answer-run.ts'
-import { toExchange } from '../caller.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { sendRunAnswer, toRunAnswer } from '../run-answer.ts'
-import { answerFormOf, applyPreference, type WaitLimits } from '../run-wait.ts'
+import type { Runs } from '../../services/runs/runs.ts'
+import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
   PENDING_HEADERS,
@@ -15,8 +12,11 @@ import {
   TASK_HEADERS,
   TaskParams,
   WaitQuery,
-} from '../schemas.ts'
-import { taskIDOf } from '../task-id.ts'
+} from '../openapi/schemas.ts'
+import { toExchange } from '../request/caller-of.ts'
+import { answerFormOf, applyPreference, type WaitLimits } from '../request/response-mode.ts'
+import { taskIDOf } from '../request/task-id.ts'
+import { answerWaiting } from './run-and-answer.ts'
 
 /** `GET /tasks/{taskID}/result`: the answer that `/run` would give, at once or after a wait. */
 export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Route {

@@ -1,13 +1,7 @@
-import type { Runs } from '../../services/runs.ts'
-import { answerRun, createOnce, sendCreated } from '../answer-run.ts'
-import { readJsonObject } from '../bodies.ts'
-import { toExchange } from '../caller.ts'
-import { RunBody, toSimplifiedCreate } from '../create-body.ts'
-import { isForm } from '../form.ts'
-import { fingerprintOf } from '../idempotency-key.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { type RunFormParts, receiveRunForm } from '../run-form.ts'
-import type { WaitLimits } from '../run-wait.ts'
+import type { Runs } from '../../services/runs/runs.ts'
+import { isForm } from '../body/form.ts'
+import { readJsonObject } from '../body/json-body.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
   jsonBody,
@@ -22,7 +16,13 @@ import {
   TASK_HEADERS,
   TaskCreated,
   WaitQuery,
-} from '../schemas.ts'
+} from '../openapi/schemas.ts'
+import { toExchange } from '../request/caller-of.ts'
+import { fingerprintOf } from '../request/idempotency-key.ts'
+import type { WaitLimits } from '../request/response-mode.ts'
+import { RunBody, toSimplifiedCreate } from './create-body.ts'
+import { answerRun, createOnce, sendCreated } from './run-and-answer.ts'
+import { type RunFormParts, receiveRunForm } from './run-form.ts'
 
 export type RunRouteParts = RunFormParts & { runs: Runs; waits: WaitLimits }
 

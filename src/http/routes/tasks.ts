@@ -1,11 +1,11 @@
 import { type Static, type TSchema, Type } from 'typebox'
-import type { RequestContext } from '../../services/caller.ts'
-import type { Tasks } from '../../services/tasks.ts'
-import { toContext } from '../caller.ts'
-import { defineRoute, type Route } from '../route.ts'
-import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../schemas.ts'
-import { sendJson } from '../send-json.ts'
-import { taskIDOf } from '../task-id.ts'
+import type { RequestContext } from '../../services/callers/request-context.ts'
+import type { Tasks } from '../../services/tasks/tasks.ts'
+import { sendJson } from '../answer/send-json.ts'
+import { defineRoute, type Route } from '../openapi/route.ts'
+import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../openapi/schemas.ts'
+import { toContext } from '../request/caller-of.ts'
+import { taskIDOf } from '../request/task-id.ts'
 
 /** Where a route stands: each of these is a door of both surfaces. */
 type Door = { url: string; tag: 'tasks' | 'native' }

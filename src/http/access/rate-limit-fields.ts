@@ -1,0 +1,19 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { WINDOW_SECONDS } from '../../domain/rate-window.ts'
+import type { Limits } from '../../services/callers/caller-limits.ts'
+
+/**
+ * A hook for every answer to a caller that has limits: `RateLimit-Policy` and `RateLimit`
+ * (draft-ietf-httpapi-ratelimit-headers), as lists of `"requests"` and `"creates"`.
+ */
+export function tellLimits(limits: Limits) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const quotas = request.caller === null ? [] : limits.quotas(request.caller)
+    if (quotas.length === 0) return
+    const policies = quotas.map(({ name, limit }) => `"${name}";q=${limit};w=${WINDOW_SECONDS}`)
+    const states = quotas.map(
+      ({ name, remaining, resetSeconds }) => `"${name}";r=${remaining};t=${resetSeconds}`,
+    )
+    reply.headers({ 'ratelimit-policy': policies.join(', '), ratelimit: states.join(', ') })
+  }
+}

@@ -1,0 +1,86 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { describeFailure, type Failure, GatewayError, type Issue } from '../../errors.ts'
+import { traceOf } from '../request/caller-of.ts'
+import { toIssues } from './issues.ts'
+
+/** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  detail: string
+  code: string
+  /** The same as `detail`: what the official SDKs show. */
+  message: string
+  requestId: string
+  taskID?: string
+  retryable: boolean
+  errors?: readonly Issue[]
+}
+
+export type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem }
+
+/** The answer to a failure: status, headers and body. */
+export function toProblemAnswer(failure: Failure, requestId: string, taskID?: string): ProblemAnswer {
+  const { status, title, detail, retryable, retryAfterSeconds, allow, errors } = describeFailure(failure)
+  const headers: Record<string, string> = {}
+  if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
+  if (allow !== undefined) headers.allow = allow.join(', ')
+  if (status === 401) headers['www-authenticate'] = 'Bearer'
+  if (taskID !== undefined) headers['x-task-id'] = taskID
+  const problem: Problem = {
+    type: `urn:oomol-gateway:${failure.code}`,
+    title,
+    status,
+    detail,
+    code: failure.code,
+    message: detail,
+    requestId,
+    ...(taskID === undefined ? {} : { taskID }),
+    retryable,
+    ...(errors === undefined ? {} : { errors }),
+  }
+  return { status, headers, problem }
+}
+
+/** The server's error handler: whatever was thrown becomes a problem, and what we did not foresee is logged. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const failure = toFailure(error)
+  const trace = traceOf(request)
+  // Events for a caller that left before the first of them: nothing went wrong.
+  if (!isForNobody(error, reply)) {
+    trace.failure = failure.code
+    if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
+  }
+  const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID
+  const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
+  reply.code(status).headers(headers).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+function isForNobody(error: unknown, reply: FastifyReply): boolean {
+  return reply.raw.destroyed && (error as { code?: unknown } | null)?.code === 'ERR_STREAM_PREMATURE_CLOSE'
+}
+
+/** What was thrown, as one of our failures. Texts of Fastify's own errors stay here: some repeat the request. */
+function toFailure(error: unknown): Failure {
+  if (error instanceof GatewayError) return error.failure
+  const { code, validation, validationContext } = (error ?? {}) as Partial<FastifyError>
+  if (validation !== undefined) {
+    const errors = toIssues(validation).map(({ path, message }) => ({
+      path: path.replace(/^\//, ''),
+      message,
+    }))
+    const where = validationContext === 'querystring' ? 'query' : (validationContext ?? 'request')
+    return { code: 'invalid_request', detail: `The ${where} is not as documented.`, errors }
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return { code: 'unsupported_media_type', expected: 'another content type' }
+  }
+  if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') {
+    return { code: 'invalid_request', detail: 'Content-Length is not the length of the body.' }
+  }
+  if (code?.startsWith('FST_ERR_BAD_URL') || code === 'FST_ERR_MAX_PARAM_LENGTH') {
+    return { code: 'not_found', what: 'route' }
+  }
+  return { code: 'internal' }
+}

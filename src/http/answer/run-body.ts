@@ -1,0 +1,61 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { adviseRetrySeconds } from '../../domain/polling.ts'
+import { toSuccessBody } from '../../domain/task.ts'
+import type { Failure } from '../../errors.ts'
+import type { RunEnd } from '../../services/runs/runs.ts'
+import { traceOf } from '../request/caller-of.ts'
+import { toProblemAnswer } from './problem.ts'
+
+/** How a run is answered: the same body whether it is a response or the last event of a stream. */
+export type RunAnswer = {
+  event: 'success' | 'failed' | 'pending' | 'error'
+  status: number
+  contentType: string
+  headers: Record<string, string>
+  body: string | Buffer
+}
+
+/** The answer to a run that ended, or still goes on. */
+export function toRunAnswer(end: RunEnd, request: FastifyRequest): RunAnswer {
+  const { taskID } = end
+  if (end.kind === 'pending') return toPendingAnswer(end)
+  if (end.task.kind === 'success') {
+    const body = toSuccessBody(taskID, end.task)
+    const headers = { 'x-task-id': taskID }
+    return { event: 'success', status: 200, contentType: 'application/json', headers, body }
+  }
+  const { message: detail, quota } = end.task
+  return toFailureAnswer({ code: quota ? 'insufficient_quota' : 'task_failed', detail }, request, taskID)
+}
+
+/** The answer to a run that could not be made or watched. */
+export function toFailureAnswer(failure: Failure, request: FastifyRequest, taskID?: string): RunAnswer {
+  traceOf(request).failure = failure.code
+  const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
+  const ended = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
+  const event = ended && taskID !== undefined ? 'failed' : 'error'
+  return { event, status, contentType: 'application/problem+json', headers, body: JSON.stringify(problem) }
+}
+
+export function sendRunAnswer(reply: FastifyReply, answer: RunAnswer): FastifyReply {
+  return reply.code(answer.status).headers(answer.headers).type(answer.contentType).send(answer.body)
+}
+
+function toPendingAnswer({
+  taskID,
+  status,
+  progress,
+  ageMs,
+}: Extract<RunEnd, { kind: 'pending' }>): RunAnswer {
+  return {
+    event: 'pending',
+    status: 202,
+    contentType: 'application/json',
+    headers: {
+      'x-task-id': taskID,
+      location: `/tasks/${taskID}/result`,
+      'retry-after': String(adviseRetrySeconds(ageMs)),
+    },
+    body: JSON.stringify({ taskID, status, progress }),
+  }
+}

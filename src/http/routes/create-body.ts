@@ -1,0 +1,38 @@
+import { Type } from 'typebox'
+import { type CreateRequest, toCreateRequest } from '../../domain/create-request.ts'
+import { type JsonObject, memberBytes } from '../../domain/json.ts'
+import { checkNames } from '../../services/callers/rules.ts'
+import { createBodyCheck } from '../body/json-body.ts'
+
+const NAMES = {
+  packageName: Type.String({ description: '@acme/ocr' }),
+  packageVersion: Type.String({ description: '1.4.0, or latest' }),
+  blockName: Type.String(),
+  inputValues: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+}
+
+/** The body of `POST /run` and `POST /tasks`. */
+export const RunBody = Type.Object(
+  { type: Type.Optional(Type.Literal('serverless')), ...NAMES },
+  { additionalProperties: false },
+)
+
+/** The body of the native create: upstream's own, of the one type that is documented. */
+export const NativeCreateBody = Type.Object({ type: Type.Literal('serverless'), ...NAMES })
+
+const checkRunBody = createBodyCheck(RunBody)
+const checkNativeBody = createBodyCheck(NativeCreateBody)
+
+/** A create from a simplified body: its inputs go upstream byte for byte. Throws `invalid_request`. */
+export function toSimplifiedCreate(body: JsonObject): CreateRequest {
+  const { packageName, packageVersion, blockName } = checkRunBody(body)
+  const inputValues = memberBytes(body, 'inputValues')
+  return checkNames(toCreateRequest({ packageName, packageVersion, blockName, inputValues }))
+}
+
+/** A create from a native body: all of it goes upstream byte for byte. Throws `invalid_request`. */
+export function toNativeCreate(body: JsonObject): CreateRequest {
+  const { packageName, packageVersion, blockName } = checkNativeBody(body)
+  const inputValues = memberBytes(body, 'inputValues')
+  return checkNames({ packageName, packageVersion, blockName, inputValues, body: body.bytes })
+}

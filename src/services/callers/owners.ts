@@ -1,0 +1,63 @@
+import { GatewayError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { Caller, RequestContext } from './request-context.ts'
+
+/** How long a task's owner is kept. */
+const OWNER_DAYS = 30
+/** An upload lives a day, and so does its file. */
+const UPLOAD_OWNER_DAYS = 2
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Whose a task is. Behind one key all tasks belong to one upstream user, so the gateway keeps the owner of
+ * each it creates. A user acts with its own cookie: there upstream decides.
+ */
+export type Owners = {
+  /** Keeps the caller as the task's owner; durable when it resolves. Throws `store_unavailable`. */
+  record(context: RequestContext, taskID: string): Promise<void>
+  /** Throws `not_found` unless the caller may see the task. */
+  require(context: RequestContext, taskID: string): Promise<void>
+  /** Whether every task there is behind its credential is the caller's to see. */
+  seesAll(context: RequestContext): boolean
+  /** Which of the tasks the caller may see, in their order. */
+  visible(context: RequestContext, taskIDs: readonly string[]): Promise<boolean[]>
+  /** The same for an upload that the caller finishes itself. */
+  recordUpload(context: RequestContext, uploadID: string): Promise<void>
+  requireUpload(context: RequestContext, uploadID: string): Promise<void>
+}
+
+export function createOwners(store: Store, now: () => number): Owners {
+  const visible = async ({ caller }: RequestContext, taskIDs: readonly string[]): Promise<boolean[]> => {
+    if (seesAll(caller)) return taskIDs.map(() => true)
+    const owners = await store.getMany('owners', taskIDs)
+    return owners.map((owner) => owner === caller.id)
+  }
+  return {
+    record: async ({ caller }, taskID) => {
+      if (caller.kind !== 'user') await store.put('owners', taskID, caller.id, now() + OWNER_DAYS * DAY_MS)
+    },
+    require: async (context, taskID) => {
+      const [isVisible] = await visible(context, [taskID])
+      if (!isVisible) throw new GatewayError({ code: 'not_found', what: 'task' })
+    },
+    seesAll: ({ caller }) => seesAll(caller),
+    visible,
+    recordUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user') return
+      await store.put('owners', uploadKey(uploadID), caller.id, now() + UPLOAD_OWNER_DAYS * DAY_MS)
+    },
+    requireUpload: async ({ caller }, uploadID) => {
+      if (caller.kind === 'user' || (await store.get('owners', uploadKey(uploadID))) === caller.id) return
+      throw new GatewayError({ code: 'not_found', what: 'upload' })
+    },
+  }
+}
+
+/** No task's id has a colon. */
+function uploadKey(uploadID: string): string {
+  return `upload:${uploadID}`
+}
+
+function seesAll(caller: Caller): boolean {
+  return caller.kind === 'user' || caller.rules.scopes.has('tasks:read:all')
+}

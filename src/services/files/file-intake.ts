@@ -1,0 +1,93 @@
+import { createHash, type Hash } from 'node:crypto'
+import { GatewayError } from '../../errors.ts'
+import { UploadAborted } from './abort.ts'
+
+/** Bytes that come from somewhere, taken as fast as the taker likes. */
+export type ByteSource = {
+  /** The next bytes, undefined at the end. Throws `GatewayError` when there is no getting to the end. */
+  next(): Promise<Buffer | undefined>
+}
+
+/** Where bytes are collected. */
+export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
+
+/** One file on its way in: counted against its limit, hashed when asked, and able to take back what was read ahead. */
+export class FileIntake {
+  readonly #source: ByteSource
+  readonly #limitBytes: number
+  readonly #signal: AbortSignal
+  readonly #hash: Hash | undefined
+  #pending: Buffer[] = []
+  #ended = false
+  #reject: ((error: UploadAborted) => void) | undefined
+  /** Bytes that came from the source so far. */
+  bytes = 0
+
+  constructor(source: ByteSource, options: { limitBytes: number; hash: boolean; signal: AbortSignal }) {
+    this.#source = source
+    this.#limitBytes = options.limitBytes
+    this.#signal = options.signal
+    this.#hash = options.hash ? createHash('sha256') : undefined
+    // One listener for all chunks: adding one for each costs more than reading it.
+    this.#signal.addEventListener('abort', () => this.#reject?.(new UploadAborted()), { once: true })
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** SHA-256 of all that came, in hexadecimal; undefined unless asked for. To be called once. */
+  digest(): string | undefined {
+    return this.#hash?.digest('hex')
+  }
+
+  /** The next bytes, undefined at the end. Throws `too_large` beyond the limit. */
+  async next(): Promise<Buffer | undefined> {
+    const pending = this.#pending.shift()
+    if (pending !== undefined) return pending
+    if (this.#ended) return undefined
+    const chunk = await this.#read()
+    if (chunk === undefined) {
+      this.#ended = true
+      return undefined
+    }
+    this.bytes += chunk.length
+    if (this.bytes > this.#limitBytes) throw tooLarge(this.#limitBytes)
+    this.#hash?.update(chunk)
+    return chunk
+  }
+
+  #read(): Promise<Buffer | undefined> {
+    if (this.#signal.aborted) return Promise.reject(new UploadAborted())
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      this.#source.next().then(resolve, reject)
+    })
+  }
+
+  /** Collects until the list has `bytes` bytes, or fewer when the file ends before. */
+  async collect<T extends ByteList>(list: T, bytes: number): Promise<T> {
+    while (list.bytes < bytes) {
+      const chunk = await this.next()
+      if (chunk === undefined) break
+      const missing = bytes - list.bytes
+      list.push(chunk.length <= missing ? chunk : chunk.subarray(0, missing))
+      if (chunk.length > missing) this.#pending.unshift(chunk.subarray(missing))
+    }
+    return list
+  }
+
+  /** Puts what was taken back in front. */
+  putBack(chunks: readonly Buffer[]): void {
+    this.#pending = [...chunks, ...this.#pending]
+  }
+
+  /** Whether what was put back has all been taken again. */
+  get isCaughtUp(): boolean {
+    return this.#pending.length === 0
+  }
+}
+
+export function tooLarge(limitBytes: number): GatewayError {
+  return new GatewayError({ code: 'too_large', what: 'The file', limitBytes })
+}

@@ -1,0 +1,131 @@
+import type { ListQuery, TaskApi } from '../../cloud/task-api.ts'
+import { type UpstreamAnswer, unreadable } from '../../cloud/upstream.ts'
+import { arrayElements, isJsonObject, lastMemberBytes } from '../../domain/json.ts'
+import { type ListPosition, parseListToken, toListToken, toTaskMark } from '../../domain/list-token.ts'
+import { isTaskID } from '../../domain/names.ts'
+import { GatewayError } from '../../errors.ts'
+import type { Owners } from '../callers/owners.ts'
+import { type RequestContext, toCallContext } from '../callers/request-context.ts'
+
+/**
+ * Pages that are asked for on behalf of one request, and their size, whatever size the caller asked for: the
+ * same page is asked for again in the same size, and a list in which few tasks are the caller's is got
+ * through ten times a hundred tasks a request.
+ */
+const MAX_PAGES = 10
+const UPSTREAM_PAGE_SIZE = 100
+
+/** Tasks a page of ours when the caller names no size. */
+const DEFAULT_SIZE = 20
+
+/** A task of a list: its bytes as upstream wrote them, and its id if it has one that can be read. */
+type ListedTask = { taskID: string; bytes: Buffer }
+
+type Page = { tasks: ListedTask[]; nextToken: string | undefined }
+
+type ListParts = { api: TaskApi; owners: Owners }
+
+/**
+ * A page of the tasks that the caller may see, item by item in upstream's own bytes. Everyone who may see all
+ * gets upstream's answer as it is. Others get up to `size` of their own; fewer, or none, when the bounds are
+ * reached first: then `nextToken` goes on from there.
+ *
+ * From page to page no task is left out and none given twice as long as upstream's own tokens keep that
+ * promise. Where a page of ours ends within one of upstream's, that one is asked for again, and what was given
+ * of it is remembered by task, not by place: tasks that came, went or changed places in between do no harm.
+ */
+export async function listTasks(
+  { api, owners }: ListParts,
+  context: RequestContext,
+  query: ListQuery,
+): Promise<Buffer> {
+  if (owners.seesAll(context)) return (await api.list(toCallContext(context), query)).bytes
+  const size = Number(query.size ?? DEFAULT_SIZE)
+  let position = toPosition(query.nextToken)
+  const given = new Set(position.given)
+  const items: Buffer[] = []
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const page = await readPage(api, context, { ...query, nextToken: position.upstreamToken })
+    for (const { taskID, bytes } of await visibleOf(owners, context, page.tasks)) {
+      const mark = toTaskMark(taskID)
+      if (given.has(mark)) continue
+      if (items.length === size) return toList(items, toListToken({ ...position, given: [...given] }))
+      items.push(bytes)
+      given.add(mark)
+    }
+    if (page.nextToken === undefined) return toList(items, null)
+    position = { upstreamToken: page.nextToken, given: [] }
+    if (items.length >= size) break
+  }
+  return toList(items, toListToken(position))
+}
+
+/** The latest task of each workload, of which the caller sees its own. */
+export async function latestTasks(
+  { api, owners }: ListParts,
+  context: RequestContext,
+  workloadIDs: readonly string[],
+): Promise<Buffer> {
+  const answer = await api.latest(toCallContext(context), workloadIDs)
+  if (owners.seesAll(context)) return answer.bytes
+  if (!Array.isArray(answer.value)) throw unreadable('latest')
+  const own = await visibleOf(owners, context, toListedTasks(answer.value, answer.bytes))
+  return joinArray(own.map(({ bytes }) => bytes))
+}
+
+function toPosition(nextToken: string | undefined): ListPosition {
+  if (nextToken === undefined) return { upstreamToken: undefined, given: [] }
+  const position = parseListToken(nextToken)
+  if (position !== undefined) return position
+  const errors = [{ path: 'nextToken', message: 'is none that a list gave' }]
+  throw new GatewayError({ code: 'invalid_request', detail: 'The query is not as documented.', errors })
+}
+
+async function readPage(api: TaskApi, context: RequestContext, query: ListQuery): Promise<Page> {
+  const size = String(UPSTREAM_PAGE_SIZE)
+  const page = toPage(await api.list(toCallContext(context), { ...query, size }))
+  // A page that leads to itself would be read for ever.
+  if (page.nextToken !== undefined && page.nextToken === query.nextToken) throw unreadable('list')
+  return page
+}
+
+function toPage({ value, bytes }: UpstreamAnswer): Page {
+  const list = isJsonObject(value) ? value : {}
+  const listBytes = Array.isArray(list.tasks) ? lastMemberBytes(bytes, 'tasks') : undefined
+  if (!Array.isArray(list.tasks) || listBytes === undefined) throw unreadable('list')
+  const { nextToken } = list
+  const isToken = typeof nextToken === 'string' && nextToken !== ''
+  return { tasks: toListedTasks(list.tasks, listBytes), nextToken: isToken ? nextToken : undefined }
+}
+
+/** Pairs what is decided by with what is passed on; a task without an id of ours is nobody's. */
+function toListedTasks(values: readonly unknown[], bytes: Buffer): ListedTask[] {
+  const elements = arrayElements(bytes)
+  return values.flatMap((value, at) => {
+    const taskID = isJsonObject(value) ? value.taskID : undefined
+    const element = elements[at]
+    return typeof taskID === 'string' && isTaskID(taskID) && element ? [{ taskID, bytes: element }] : []
+  })
+}
+
+async function visibleOf(
+  owners: Owners,
+  context: RequestContext,
+  tasks: ListedTask[],
+): Promise<ListedTask[]> {
+  const visible = await owners.visible(
+    context,
+    tasks.map(({ taskID }) => taskID),
+  )
+  return tasks.filter((_task, at) => visible[at])
+}
+
+function toList(items: readonly Buffer[], nextToken: string | null): Buffer {
+  const end = `,"nextToken":${JSON.stringify(nextToken)}}`
+  return Buffer.concat([Buffer.from('{"tasks":'), joinArray(items), Buffer.from(end)])
+}
+
+function joinArray(items: readonly Buffer[]): Buffer {
+  const parts = items.flatMap((item, at) => (at === 0 ? [item] : [Buffer.from(','), item]))
+  return Buffer.concat([Buffer.from('['), ...parts, Buffer.from(']')])
+}

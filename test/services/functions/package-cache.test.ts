@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createKeyCredential } from '../../../src/cloud/credential.ts'
+import { createHttpClient, type HttpClient } from '../../../src/cloud/http-client.ts'
+import { createRegistryApi } from '../../../src/cloud/registry-api.ts'
+import { createUpstream } from '../../../src/cloud/upstream.ts'
+import { PLAIN_RULES } from '../../../src/domain/caller.ts'
+import { type Emulator, startEmulator } from '../../../src/emulator/emulator.ts'
+import type { Caller } from '../../../src/services/callers/request-context.ts'
+import { createPackageInfo, type PackageInfo } from '../../../src/services/functions/package-cache.ts'
+
+let emulator: Emulator
+let client: HttpClient
+let packageInfo: PackageInfo
+let failures: string[]
+/** The clock that the cache lives by. */
+let nowMs: number
+
+beforeEach(async () => {
+  emulator = await startEmulator({ keys: ['key-a', 'key-b'] })
+  client = createHttpClient({ allowInsecure: true })
+  nowMs = 1_000_000
+  failures = []
+  const now = () => nowMs
+  const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
+  const onFailure = (_: object, code: string) => failures.push(code)
+  packageInfo = createPackageInfo({ registry, now, lookUpMs: 5_000, onFailure })
+  publish('1.0.0')
+})
+afterEach(async () => {
+  await client.close()
+  await emulator.close()
+})
+
+function publish(packageVersion: string): void {
+  emulator.publish({ packageName: '@test/pkg', packageVersion, blocks: [] })
+}
+
+function callerWith(key: string): Caller {
+  return { id: key, kind: 'app', rules: PLAIN_RULES, credential: createKeyCredential(key) }
+}
+
+const CALLER = callerWith('key-a')
+
+async function versionOf(packageVersion: string, caller = CALLER): Promise<string | undefined> {
+  return (await packageInfo.find(caller, { packageName: '@test/pkg', packageVersion }))?.packageVersion
+}
+
+const lookUps = () => emulator.counts()['package-info']
+
+test('a published version is never asked for again', async () => {
+  expect(await versionOf('1.0.0')).toBe('1.0.0')
+  nowMs += 365 * 24 * 60 * 60 * 1000
+  expect(await versionOf('1.0.0')).toBe('1.0.0')
+  expect(lookUps()).toBe(1)
+})
+
+test('latest is resolved again after a minute', async () => {
+  expect(await versionOf('latest')).toBe('1.0.0')
+  publish('1.1.0')
+  nowMs += 59_000
+  expect(await versionOf('latest')).toBe('1.0.0')
+  nowMs += 2_000
+  expect(await versionOf('latest')).toBe('1.1.0')
+  expect(lookUps()).toBe(2)
+})
+
+test('while the registry is away, what latest meant is used for an hour', async () => {
+  await versionOf('latest')
+  const undo = emulator.misbehave('package-info', { kind: 'status', status: 503 }, Number.POSITIVE_INFINITY)
+  nowMs += 61_000
+  expect(await versionOf('latest')).toBe('1.0.0')
+  expect(await versionOf('latest')).toBe('1.0.0')
+  expect(lookUps()).toBe(2)
+  expect(failures).toEqual(['upstream_unavailable'])
+  nowMs += 60 * 60_000
+  expect(await versionOf('latest')).toBeUndefined()
+  undo()
+  publish('1.1.0')
+  nowMs += 11_000
+  expect(await versionOf('latest')).toBe('1.1.0')
+})
+
+test('a failure is not remembered for long, and holds nobody up meanwhile', async () => {
+  emulator.misbehave('package-info', { kind: 'status', status: 500 })
+  expect(await versionOf('1.0.0')).toBeUndefined()
+  expect(await versionOf('1.0.0')).toBeUndefined()
+  expect(lookUps()).toBe(1)
+  nowMs += 11_000
+  expect(await versionOf('1.0.0')).toBe('1.0.0')
+  expect(lookUps()).toBe(2)
+})
+
+test('callers of different keys share nothing', async () => {
+  await versionOf('1.0.0')
+  expect(await versionOf('1.0.0', callerWith('key-b'))).toBe('1.0.0')
+  expect(await versionOf('1.0.0', callerWith('key-c'))).toBeUndefined()
+  expect(lookUps()).toBe(3)
+})
+
+test('a version other than the one asked for is no answer', async () => {
+  const body = JSON.stringify({ packageName: '@test/pkg', packageVersion: '2.0.0', blocks: [] })
+  emulator.misbehave('package-info', { kind: 'status', status: 200, body })
+  expect(await versionOf('1.0.0')).toBeUndefined()
+  expect(failures).toEqual(['upstream_invalid_response'])
+})
+
+test('a tag must mean an exact version', async () => {
+  const body = JSON.stringify({ packageName: '@test/pkg', packageVersion: 'latest', blocks: [] })
+  emulator.misbehave('package-info', { kind: 'status', status: 200, body })
+  expect(await versionOf('latest')).toBeUndefined()
+})
+
+test('no more than a thousand entries are kept, those used last', async () => {
+  await versionOf('1.0.0')
+  for (let nth = 1; nth <= 1_000; nth++) {
+    if (nth % 100 === 0) await versionOf('1.0.0')
+    emulator.publish({ packageName: `pkg-${nth}`, packageVersion: '1.0.0', blocks: [] })
+    await packageInfo.find(CALLER, { packageName: `pkg-${nth}`, packageVersion: '1.0.0' })
+  }
+  expect(lookUps()).toBe(1_001)
+  await versionOf('1.0.0')
+  expect(lookUps()).toBe(1_001)
+  await packageInfo.find(CALLER, { packageName: 'pkg-1', packageVersion: '1.0.0' })
+  expect(lookUps()).toBe(1_002)
+})

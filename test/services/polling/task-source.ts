@@ -1,0 +1,93 @@
+import { type Credential, createKeyCredential } from '../../../src/cloud/credential.ts'
+import type { TaskState } from '../../../src/domain/task.ts'
+import type { ListedTask, TaskPage } from '../../../src/domain/task-page.ts'
+import { GatewayError } from '../../../src/errors.ts'
+import type { LookAt } from '../../../src/services/polling/credential-poller.ts'
+import type { ReadPage } from '../../../src/services/tasks/list-scan.ts'
+
+/** Tasks that end when they are told to, looked at in this process; every look takes a turn of the loop or more. */
+export type TaskSource = {
+  credential: Credential
+  lookAt: LookAt
+  readPage: ReadPage
+  add(taskID: string): void
+  end(taskID: string): void
+  /** How often each task was asked for by its id. */
+  looks: Map<string, number>
+  pages: number
+  /** The most looks at one task at the same time that were ever seen. */
+  mostAtOnce: number
+  /** Left out of the list, as it shows them; or no list at all. */
+  list: 'right' | 'empty' | 'stale' | 'fails'
+}
+
+const RESULT = Buffer.from('null')
+
+export function createTaskSource(delayMs: () => number): TaskSource {
+  const tasks = new Map<string, { createdAtMs: number; hasEnded: boolean }>()
+  const underWay = new Map<string, number>()
+  const pause = () => new Promise((resolve) => setTimeout(resolve, delayMs()))
+
+  const source: TaskSource = {
+    credential: createKeyCredential('a-key'),
+    looks: new Map(),
+    pages: 0,
+    mostAtOnce: 0,
+    list: 'right',
+    add: (taskID) => tasks.set(taskID, { createdAtMs: Date.now(), hasEnded: false }),
+    end: (taskID) => {
+      const task = tasks.get(taskID)
+      if (task) task.hasEnded = true
+    },
+    lookAt: async (_credential, taskID, signal) => {
+      const atOnce = (underWay.get(taskID) ?? 0) + 1
+      underWay.set(taskID, atOnce)
+      source.mostAtOnce = Math.max(source.mostAtOnce, atOnce)
+      source.looks.set(taskID, (source.looks.get(taskID) ?? 0) + 1)
+      await pause()
+      underWay.set(taskID, (underWay.get(taskID) ?? 1) - 1)
+      if (signal.aborted) throw new GatewayError({ code: 'upstream_timeout' })
+      const task = tasks.get(taskID)
+      if (task === undefined) throw new GatewayError({ code: 'not_found', what: 'task' })
+      return toState(task.hasEnded)
+    },
+    readPage: async (_credential, { size, nextToken }) => {
+      source.pages += 1
+      await pause()
+      if (source.list === 'fails')
+        throw new GatewayError({ code: 'upstream_rejected', status: 400, detail: '' })
+      if (source.list === 'empty') return { tasks: [], nextToken: undefined }
+      const all = [...tasks].reverse()
+      const from = Number(nextToken ?? '0')
+      const page = all.slice(from, from + size)
+      return toPage(page, source.list === 'stale', from + size < all.length ? String(from + size) : undefined)
+    },
+  }
+  return source
+}
+
+function toState(hasEnded: boolean): TaskState {
+  if (!hasEnded) return { kind: 'running', status: 'running', progress: 1 }
+  return { kind: 'success', resultURL: RESULT, resultData: undefined }
+}
+
+function toPage(
+  page: [string, { createdAtMs: number; hasEnded: boolean }][],
+  isStale: boolean,
+  nextToken: string | undefined,
+): TaskPage {
+  const tasks = page.map(([taskID, task]): ListedTask => {
+    const hasEnded = task.hasEnded && !isStale
+    return {
+      taskID,
+      hasEnded,
+      status: hasEnded ? 'success' : 'running',
+      progress: 1,
+      createdAtMs: task.createdAtMs,
+      packageID: undefined,
+      blockName: undefined,
+      inputs: () => undefined,
+    }
+  })
+  return { tasks, nextToken }
+}
