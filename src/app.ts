@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
-import { type AppParts, buildGraph, type Graph, toDirectoryEntries } from './graph.ts'
+import { type AppDeps, buildGraph, type Graph, toRegistryEntries } from './graph.ts'
 import { authenticate } from './http/access/authenticate.ts'
-import { allowBrowsers } from './http/access/cors.ts'
-import { limitWrongTokens } from './http/access/failed-auth.ts'
-import { createIdentifyReader } from './http/access/optional-caller.ts'
-import { tellLimits } from './http/access/rate-limit-fields.ts'
-import { describeApi, openApiDocument } from './http/openapi/openapi.ts'
+import { registerCors } from './http/access/cors.ts'
+import { limitFailedAuth } from './http/access/failed-auth.ts'
+import { createOptionalCaller } from './http/access/optional-caller.ts'
+import { setRateLimitHeaders } from './http/access/rate-limit-fields.ts'
+import { openApiDocument, registerOpenApi } from './http/openapi/openapi.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
 import { postMcp } from './http/routes/mcp.ts'
@@ -14,7 +14,7 @@ import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
 import { taskEvents, taskResult } from './http/routes/results.ts'
-import { postRun, postTask, type RunRouteParts } from './http/routes/runs.ts'
+import { postRun, postTask, type RunRouteDeps } from './http/routes/runs.ts'
 import { latestTasks, listTasks, nativeTaskResult, taskDetail, taskLogs } from './http/routes/tasks.ts'
 import { observeRequests } from './http/server/observe-requests.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/server/route-table.ts'
@@ -40,7 +40,7 @@ export type Gateway = {
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, parts: AppParts): Gateway {
+export function buildApp(config: Config, parts: AppDeps): Gateway {
   const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
   const graph = buildGraph(config, parts, metrics)
   const { deadlines, drain, admission, watcher, limits, tasks, functions, runs, uploads } = graph
@@ -51,12 +51,12 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     bodyDeadlineMs: deadlines.bodyMs,
   })
   const routes = collectRoutes(app)
-  const metricsServer = metrics && measureApp(app, metrics, graph)
-  allowBrowsers(app, (origin) => isKnownOrigin(config, graph, origin))
+  const metricsServer = metrics && registerMetrics(app, metrics, graph)
+  registerCors(app, (origin) => isKnownOrigin(config, graph, origin))
   const { host, allowedOrigins } = config
-  const entry = { ...graph, host, allowedOrigins, countWrongToken: limitWrongTokens(app) }
-  const identifyReader = createIdentifyReader(entry)
-  describeApi(app, parts.version)
+  const entry = { ...graph, host, allowedOrigins, countFailedAuth: limitFailedAuth(app) }
+  const optionalCaller = createOptionalCaller(entry)
+  registerOpenApi(app, parts.version)
   closeWhileDraining(app, drain)
 
   const { keepAliveMs } = deadlines
@@ -69,13 +69,13 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
   app.register(async (open) => {
     open.route(livez())
     open.route(readyz(drain, admission))
-    open.route(openApiDocument(app, { functions, identifyReader }))
+    open.route(openApiDocument(app, { functions, optionalCaller }))
   })
 
   // Everything below needs a caller, and of the caller the scope that the route names.
   app.register(async (surface) => {
     surface.addHook('onRequest', authenticate(entry))
-    surface.addHook('onSend', tellLimits(limits))
+    surface.addHook('onSend', setRateLimitHeaders(limits))
 
     surface.route(postRun(runParts))
     surface.route(postFunctionRun({ ...runParts, functions }))
@@ -110,7 +110,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
     routes,
     metricsServer,
     uploads,
-    reload: (next) => graph.directory.replace(toDirectoryEntries(next)),
+    reload: (next) => graph.directory.replace(toRegistryEntries(next)),
     watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
     close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
   }
@@ -120,7 +120,7 @@ export function buildApp(config: Config, parts: AppParts): Gateway {
 function nativeSurface(
   surface: FastifyInstance,
   { tasks, packages, uploads }: Graph,
-  runParts: RunRouteParts,
+  runParts: RunRouteDeps,
 ): void {
   surface.route(nativeCreate(runParts))
   surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
@@ -142,7 +142,7 @@ function isKnownOrigin({ allowedOrigins }: Config, { directory }: Graph, origin:
 }
 
 /** Counts what comes in and who waits; the port that tells it does not listen yet. */
-function measureApp(
+function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
   { admission, watcher, uploads }: Graph,

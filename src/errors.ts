@@ -67,7 +67,7 @@ export type FailureAnswer = {
   errors?: readonly Issue[]
 }
 
-const SHAPES: {
+const STATUS_BY_CODE: {
   readonly [Code in FailureCode]: readonly [status: number, title: string, retryable: boolean]
 } = {
   invalid_request: [400, 'Invalid request', false],
@@ -106,7 +106,7 @@ const RETRY_AFTER_SECONDS = { draining: 1, store_unavailable: 5 } as const
 
 /** The one mapping from failures to answers. */
 export function describeFailure(failure: Failure): FailureAnswer {
-  const [status, title, retryable] = SHAPES[failure.code]
+  const [status, title, retryable] = STATUS_BY_CODE[failure.code]
   const answer: FailureAnswer = { status, title, detail: detailOf(failure), retryable }
   if ('retryAfterSeconds' in failure) answer.retryAfterSeconds = failure.retryAfterSeconds
   if (failure.code === 'draining' || failure.code === 'store_unavailable') {

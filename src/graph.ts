@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { createKeyCredential } from './cloud/credential.ts'
 import { createHttpClient } from './cloud/http-client.ts'
 import { observeUpstream } from './cloud/observe-upstream.ts'
-import { createPartStore } from './cloud/part-uploader.ts'
+import { createPartUploader } from './cloud/part-uploader.ts'
 import { createRegistryApi } from './cloud/registry-api.ts'
 import { createTaskApi, type TaskApi } from './cloud/task-api.ts'
 import { createUploadApi } from './cloud/upload-api.ts'
@@ -13,34 +13,34 @@ import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { createLimits, type Limits } from './services/callers/caller-limits.ts'
 import {
-  createDirectory,
-  type Directory,
-  type DirectoryEntries,
-  type KnownApp,
+  type CallerRegistry,
+  createCallerRegistry,
+  type RegisteredApp,
+  type RegistryEntries,
 } from './services/callers/caller-registry.ts'
 import { createIdentify, type Identify } from './services/callers/identify.ts'
 import { createOwners } from './services/callers/owners.ts'
 import { createDrain, type Drain } from './services/drain.ts'
-import { createByteBudget } from './services/files/memory-budget.ts'
+import { createMemoryBudget } from './services/files/memory-budget.ts'
 import { createSpool, type Spool } from './services/files/spool.ts'
 import { createUploads, type Uploads } from './services/files/uploads.ts'
 import { createNamedFunctions, type NamedFunctions } from './services/functions/functions.ts'
 import { createInputValidation } from './services/functions/input-validation.ts'
-import { createPackageInfo } from './services/functions/package-cache.ts'
+import { createPackageCache } from './services/functions/package-cache.ts'
 import { createPackages, type Packages } from './services/functions/packages.ts'
 import { createIdempotency, type IdempotencyTimes } from './services/idempotency/keyed-create.ts'
-import type { LookAt } from './services/polling/credential-poller.ts'
-import { createWatcher, type Watcher } from './services/polling/task-poller.ts'
+import type { PollTask } from './services/polling/credential-poller.ts'
+import { createTaskPoller, type TaskPoller } from './services/polling/task-poller.ts'
 import { createBreaker } from './services/runs/breaker.ts'
 import { createCreateTask } from './services/runs/create-task.ts'
 import { createRuns, type Runs } from './services/runs/runs.ts'
-import { type Admission, createAdmission } from './services/runs/wait-slots.ts'
+import { createWaitSlots, type WaitSlots } from './services/runs/wait-slots.ts'
 import type { ReadPage } from './services/tasks/list-scan.ts'
 import { createTasks, type Tasks } from './services/tasks/tasks.ts'
 import type { Store } from './store/store.ts'
 
 /** What the gateway is built with besides its configuration: the outside world, so that a test can hold it. */
-export type AppParts = {
+export type AppDeps = {
   logger: FastifyBaseLogger
   version: string
   /** Opened by whoever starts the process, because that can fail; closed with the app. */
@@ -64,9 +64,9 @@ const AHEAD_SHARE = 3 / 4
 export type Graph = {
   deadlines: Deadlines
   drain: Drain
-  admission: Admission
-  watcher: Watcher
-  directory: Directory
+  admission: WaitSlots
+  watcher: TaskPoller
+  directory: CallerRegistry
   identify: Identify
   limits: Limits
   tasks: Tasks
@@ -85,20 +85,27 @@ export type Graph = {
 const CREATE_MARGIN_MS = 5_000
 
 /** Builds the graph and does nothing yet: no connection, no timer. `metrics` counts what goes upstream. */
-export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | undefined): Graph {
+export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | undefined): Graph {
   const { logger: log, store, now, random } = parts
   const deadlines = { ...DEADLINES, ...parts.deadlines }
   const cloud = createCloud(config, parts, deadlines, metrics)
   const api = cloud.tasks
 
   const drain = createDrain()
-  const directory = createDirectory(toDirectoryEntries(config))
+  const directory = createCallerRegistry(toRegistryEntries(config))
   const limits = createLimits(now)
   const owners = createOwners(store, now)
-  const admission = createAdmission(config.maxConcurrentRuns)
-  const { lookAt, readPage } = createLooks(api)
-  const watcher = createWatcher({ lookAt, readPage, pollRate: config.pollRate, now, random, ...deadlines })
-  const packageInfo = createPackageInfo({
+  const admission = createWaitSlots(config.maxConcurrentRuns)
+  const { pollTask, readPage } = createPolls(api)
+  const watcher = createTaskPoller({
+    pollTask,
+    readPage,
+    pollRate: config.pollRate,
+    now,
+    random,
+    ...deadlines,
+  })
+  const packageInfo = createPackageCache({
     registry: cloud.registry,
     now,
     lookUpMs: deadlines.lookUpMs,
@@ -107,7 +114,7 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
   const times = { attemptMs: deadlines.createMs + CREATE_MARGIN_MS, ...parts.idempotencyTimes }
   const idempotency = createIdempotency({ store, owners, drain, readPage, now, log, times })
   const breaker = createBreaker(now, random)
-  const findPlainProblems = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const validateDirectInputs = config.validateInputs ? createInputValidation(packageInfo) : undefined
   const createTask = createCreateTask({
     api,
     owners,
@@ -117,7 +124,7 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
     breaker,
     now,
     log,
-    findPlainProblems,
+    validateDirectInputs,
   })
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
   const { maxUploadBytes } = config
@@ -150,15 +157,15 @@ export function buildGraph(config: Config, parts: AppParts, metrics: Metrics | u
 
 function createUploadBudgets(limitBytes: number, maxWaitMs: number) {
   return {
-    budget: createByteBudget({ limitBytes, maxWaitMs }),
-    aheadBudget: createByteBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
+    budget: createMemoryBudget({ limitBytes, maxWaitMs }),
+    aheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
   }
 }
 
 /** Upstream's APIs and the store of presigned parts, over one client. */
 function createCloud(
   { upstream }: Config,
-  { version, now }: AppParts,
+  { version, now }: AppDeps,
   deadlines: Deadlines,
   metrics: Metrics | undefined,
 ) {
@@ -171,15 +178,15 @@ function createCloud(
     tasks: createTaskApi(at(upstream.taskUrl)),
     registry: createRegistryApi(at(upstream.registryUrl)),
     uploads: createUploadApi(at(upstream.uploadUrl), upstream),
-    parts: createPartStore(client, { now, deadlines }),
+    parts: createPartUploader(client, { now, deadlines }),
     close: () => client.close(),
   }
 }
 
 /** How single tasks and pages of the list are looked at by whoever waits or searches. */
-function createLooks(api: TaskApi): { lookAt: LookAt; readPage: ReadPage } {
+function createPolls(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
   return {
-    lookAt: async (credential, taskID, signal) => (await api.result({ credential, signal }, taskID)).state,
+    pollTask: async (credential, taskID, signal) => (await api.result({ credential, signal }, taskID)).state,
     readPage: (credential, { size, ...query }, signal) =>
       api.page({ credential, ...(signal && { signal }) }, { size: String(size), ...query }),
   }
@@ -195,9 +202,9 @@ function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
  * Who may call and what they may call by name, from the configuration; keys become credentials in these two
  * and nowhere else.
  */
-export function toDirectoryEntries(config: Config): DirectoryEntries {
+export function toRegistryEntries(config: Config): RegistryEntries {
   const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
-  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): KnownApp => {
+  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): RegisteredApp => {
     const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }

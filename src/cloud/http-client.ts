@@ -87,7 +87,9 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
   return {
     call: (call) => {
       if (isClosed) return Promise.reject(new TransportError('aborted', false))
-      return new Promise((resolve, reject) => new Exchange(call, resolve, reject).start(poolOf(call.origin)))
+      return new Promise((resolve, reject) =>
+        new HttpExchange(call, resolve, reject).start(poolOf(call.origin)),
+      )
     },
     close: async () => {
       isClosed = true
@@ -98,7 +100,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
 }
 
 /** One call under way: collects the answer, settles exactly once, and lets go of timer and signal when it does. */
-class Exchange implements Dispatcher.DispatchHandler {
+class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #call: HttpCall
   readonly #resolve: (answer: HttpAnswer) => void
   readonly #reject: (error: TransportError) => void

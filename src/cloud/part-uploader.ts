@@ -24,14 +24,14 @@ export type PartOutcome =
 export type Part = { url: URL; chunks: readonly Buffer[]; bytes: number }
 
 /** The store behind the presigned URLs. */
-export type PartStore = {
+export type PartUploader = {
   /** Sends a part once, with neither credential nor cookie. Never rejects. */
   put(part: Part, signal: AbortSignal): Promise<PartOutcome>
 }
 
 export type PartStoreOptions = { now: () => number; deadlines: Pick<Deadlines, 'partMs'> }
 
-export function createPartStore(client: HttpClient, { now, deadlines }: PartStoreOptions): PartStore {
+export function createPartUploader(client: HttpClient, { now, deadlines }: PartStoreOptions): PartUploader {
   return {
     put: async ({ url, chunks, bytes }, signal) => {
       let wasSent = false

@@ -1,5 +1,5 @@
 import { DEADLINES, type Deadlines } from '../domain/deadlines.ts'
-import { type JsonObject, JsonProblem, parseForeignObject } from '../domain/json.ts'
+import { JsonError, type JsonObject, parseForeignObject } from '../domain/json.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
 import type { Credential } from './credential.ts'
@@ -113,7 +113,7 @@ export function toAnswerObject(answer: UpstreamAnswer, operation: Operation): Js
   try {
     return parseForeignObject(answer.bytes)
   } catch (error) {
-    if (error instanceof JsonProblem) throw unreadable(operation)
+    if (error instanceof JsonError) throw unreadable(operation)
     throw error
   }
 }

@@ -52,8 +52,8 @@ export type Config = {
 }
 
 /** Freezes plain objects and arrays all the way down, in place. Buffers can't be frozen, sets only in vain. */
-export function freezeDeep<T>(value: T): T {
+export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
-  for (const part of Object.values(value)) freezeDeep(part)
+  for (const part of Object.values(value)) deepFreeze(part)
   return Object.freeze(value)
 }

@@ -3,7 +3,7 @@ import { type CallerConfig, PLAIN_RULES } from '../domain/caller.ts'
 import type { Secret } from '../domain/secret.ts'
 import { isInsecureUrl } from './addresses.ts'
 import { type CallerFile, type CallerFileContext, readCallerFile } from './caller-file.ts'
-import { type Config, freezeDeep } from './config.ts'
+import { type Config, deepFreeze } from './config.ts'
 import { ConfigError, type ConfigProblem, type Report } from './problems.ts'
 import { findReferences } from './references.ts'
 import {
@@ -59,7 +59,7 @@ export function loadConfig(env: Environment, readFile: ReadFile = readTextFile):
   checkTogether(settings, report)
   checkCallers(settings, isFileSound ? (file?.callers ?? []) : undefined, report)
   if (problems.length > 0) throw new ConfigError(problems)
-  return freezeDeep(toConfig(settings.values, { apiKey, tokenPairs, file }))
+  return deepFreeze(toConfig(settings.values, { apiKey, tokenPairs, file }))
 }
 
 /**
@@ -69,7 +69,7 @@ export function loadConfig(env: Environment, readFile: ReadFile = readTextFile):
  */
 export function reloadCallers(current: Config, env: Environment, readFile: ReadFile = readTextFile): Config {
   const { callers, functions } = loadConfig(env, readFile)
-  return freezeDeep({ ...current, callers, functions })
+  return deepFreeze({ ...current, callers, functions })
 }
 
 /** The text of the file that a setting names; undefined if it names none, or after reporting. */

@@ -14,7 +14,7 @@ export function reportUnknownSettings(env: Environment, referenced: ReadonlySet<
   for (const [name, value] of Object.entries(env)) {
     if (!OURS.test(name) || value === undefined || value === '') continue
     if (Object.hasOwn(SETTINGS, name) || referenced.has(name) || isServiceLink(name, value)) continue
-    const guess = findNearest(name, Object.keys(SETTINGS))
+    const guess = closestMatch(name, Object.keys(SETTINGS))
     report(name, guess === undefined ? 'is no setting' : `is no setting; did you mean ${guess}?`)
   }
 }
@@ -30,9 +30,9 @@ function isServiceLink(name: string, value: string): boolean {
 }
 
 /** The candidate that the fewest edits lead to, if they are few. */
-export function findNearest(text: string, candidates: readonly string[]): string | undefined {
+export function closestMatch(text: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
-    .map((candidate) => ({ candidate, edits: countEdits(text.slice(0, 100), candidate) }))
+    .map((candidate) => ({ candidate, edits: levenshtein(text.slice(0, 100), candidate) }))
     .sort((a, b) => a.edits - b.edits)
   const best = ranked[0]
   if (best === undefined) return undefined
@@ -40,7 +40,7 @@ export function findNearest(text: string, candidates: readonly string[]): string
 }
 
 /** Levenshtein distance, row by row. */
-function countEdits(from: string, to: string): number {
+function levenshtein(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 0; i < from.length; i++) {
     const next = [i + 1]

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, type Scalar } from 'yaml'
 import { replaceReferences } from './references.ts'
 import type { Environment } from './settings.ts'
-import { findNearest } from './unknown-settings.ts'
+import { closestMatch } from './unknown-settings.ts'
 import type { Parse } from './values.ts'
 import { parseYaml, type YamlDocument } from './yaml-document.ts'
 
@@ -51,7 +51,7 @@ export class YamlReader {
         fields[known] = { path: field.path === '' ? known : `${field.path}.${known}`, line, node }
         continue
       }
-      const guess = findNearest(key, keys)
+      const guess = closestMatch(key, keys)
       const hint = guess === undefined ? `it takes ${keys.join(', ')}` : `did you mean ${guess}?`
       this.report({ ...field, line }, `has an unknown key; ${hint}`)
     }

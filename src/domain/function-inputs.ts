@@ -1,6 +1,6 @@
 import type { BlockSchema } from './block-schema.ts'
 import { type InputProblem, toPointer, UNKNOWN_INPUT } from './input-check.ts'
-import { isJsonObject, type JsonObject, JsonProblem, parseJsonObject } from './json.ts'
+import { isJsonObject, JsonError, type JsonObject, parseJsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { FunctionConfig } from './named-function.ts'
 
@@ -51,7 +51,7 @@ export function toFunctionInputs(
   try {
     return { inputs: parseJsonObject(joinMembers(members)) }
   } catch (error) {
-    if (error instanceof JsonProblem) return { problems: [{ path: '', message: error.message }] }
+    if (error instanceof JsonError) return { problems: [{ path: '', message: error.message }] }
     throw error
   }
 }

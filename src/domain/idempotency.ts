@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CreateRequest } from './create-request.ts'
 import { digestInputs, type InputDigest } from './input-digest.ts'
-import type { EndedTask } from './task.ts'
+import type { FinishedTask } from './task.ts'
 
 /** How long a key is remembered, from its first use. */
 export const RECORD_LIFE_MS = 24 * 60 * 60 * 1000
@@ -28,7 +28,7 @@ export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
   | { state: 'creating'; process: string; intent: Intent }
   | { state: 'unknown'; endedAtMs: number; intent: Intent }
   | ({ state: 'created' } & KeptTask)
-  | ({ state: 'ended'; end: EndedTask } & KeptTask)
+  | ({ state: 'ended'; end: FinishedTask } & KeptTask)
 )
 
 export type RecordOf<State extends IdempotencyRecord['state']> = Extract<IdempotencyRecord, { state: State }>
@@ -56,7 +56,7 @@ export function toKeptAnswer(taskID: string, answer: Buffer): string {
 }
 
 /** The record once its task has ended; undefined when the result is too large to be kept. */
-export function toEndedRecord(record: RecordOf<'created'>, end: EndedTask): RecordOf<'ended'> | undefined {
+export function toEndedRecord(record: RecordOf<'created'>, end: FinishedTask): RecordOf<'ended'> | undefined {
   const isSmall =
     end.kind === 'failed' || end.resultURL.length + (end.resultData?.length ?? 0) <= MAX_KEPT_RESULT_BYTES
   return isSmall ? { ...record, state: 'ended', end } : undefined
@@ -64,7 +64,7 @@ export function toEndedRecord(record: RecordOf<'created'>, end: EndedTask): Reco
 
 type WrittenEnd =
   | { kind: 'success'; resultURL: string; resultData?: string | undefined }
-  | Extract<EndedTask, { kind: 'failed' }>
+  | Extract<FinishedTask, { kind: 'failed' }>
 
 /** A record as text for the store. */
 export function writeRecord(record: IdempotencyRecord): string {

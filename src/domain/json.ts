@@ -17,8 +17,8 @@ export type JsonObject = {
 }
 
 /** Why a text is not taken as a JSON object; `message` is written for the caller. */
-export class JsonProblem extends Error {
-  override readonly name = 'JsonProblem'
+export class JsonError extends Error {
+  override readonly name = 'JsonError'
 }
 
 const OPEN_BRACE = 0x7b
@@ -36,18 +36,18 @@ const PROTO_MEMBER =
 
 /**
  * Reads a JSON object without losing what parsing loses: a caller gets the parsed value to decide with
- * and the bytes to pass on. Throws `JsonProblem` when the text is not UTF-8, not JSON, not an object,
+ * and the bytes to pass on. Throws `JsonError` when the text is not UTF-8, not JSON, not an object,
  * nested too deep, has too many members or one twice at the top level, or has a `__proto__`.
  */
 export function parseJsonObject(bytes: Buffer): JsonObject {
   checkShape(bytes)
   const object = parseForeignObject(bytes)
   if (PROTO_MEMBER.test(bytes.toString('utf8'))) {
-    throw new JsonProblem('The body has a member named __proto__.')
+    throw new JsonError('The body has a member named __proto__.')
   }
   const names = new Set<string>()
   for (const { name } of object.members) {
-    if (names.has(name)) throw new JsonProblem('A name stands twice at the top level of the body.')
+    if (names.has(name)) throw new JsonError('A name stands twice at the top level of the body.')
     names.add(name)
   }
   return object
@@ -55,17 +55,17 @@ export function parseJsonObject(bytes: Buffer): JsonObject {
 
 /**
  * The same for what is only passed on, bytes as they are: a task's result may be as deep as its block made
- * it, and hold any name. Throws `JsonProblem` when the text is not UTF-8, not JSON or not an object.
+ * it, and hold any name. Throws `JsonError` when the text is not UTF-8, not JSON or not an object.
  */
 export function parseForeignObject(bytes: Buffer): JsonObject {
-  if (!isUtf8(bytes)) throw new JsonProblem('The body is not valid UTF-8.')
+  if (!isUtf8(bytes)) throw new JsonError('The body is not valid UTF-8.')
   let value: unknown
   try {
     value = JSON.parse(bytes.toString('utf8'))
   } catch {
-    throw new JsonProblem('The body is not valid JSON.')
+    throw new JsonError('The body is not valid JSON.')
   }
-  if (!isJsonObject(value)) throw new JsonProblem('The body is not a JSON object.')
+  if (!isJsonObject(value)) throw new JsonError('The body is not a JSON object.')
   return { bytes, value, members: topLevelMembers(bytes) }
 }
 
@@ -125,10 +125,10 @@ function checkShape(bytes: Buffer): void {
     if (byte === QUOTE) at = endOfString(bytes, at)
     else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (++depth > MAX_JSON_DEPTH)
-        throw new JsonProblem(`The body is nested deeper than ${MAX_JSON_DEPTH} levels.`)
+        throw new JsonError(`The body is nested deeper than ${MAX_JSON_DEPTH} levels.`)
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--
     else if (byte === COMMA && depth === 1 && ++members > MAX_JSON_MEMBERS)
-      throw new JsonProblem(`The body has more than ${MAX_JSON_MEMBERS} members at its top level.`)
+      throw new JsonError(`The body has more than ${MAX_JSON_MEMBERS} members at its top level.`)
   }
 }
 

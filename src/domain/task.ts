@@ -10,7 +10,7 @@ export type TaskState =
   | { kind: 'success'; resultURL: Buffer; resultData: Buffer | undefined }
   | { kind: 'failed'; message: string; quota: boolean }
 
-export type EndedTask = Exclude<TaskState, { kind: 'running' }>
+export type FinishedTask = Exclude<TaskState, { kind: 'running' }>
 
 /** What a task is known to be once its create was answered. */
 export const NEW_TASK: TaskState = { kind: 'running', status: 'queued', progress: 0 }

@@ -4,7 +4,7 @@ import { isJsonObject } from '../domain/json.ts'
 import { GatewayError } from '../errors.ts'
 import type { NamedFunctions } from '../services/functions/functions.ts'
 import { isKey, KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
-import { type RunToolParts, runAndWait } from './run-tools.ts'
+import { type RunToolDeps, runAndWait } from './run-tools.ts'
 import type { Tool, ToolCall } from './tool.ts'
 import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
 
@@ -13,7 +13,7 @@ export type FunctionCatalog = Pick<NamedFunctions, 'list' | 'describe' | 'prepar
 
 /** One tool for a named function. Its input is checked by the catalog, which knows what is filled in. */
 export function toFunctionTool(
-  parts: RunToolParts,
+  parts: RunToolDeps,
   catalog: FunctionCatalog,
   described: FunctionDescription,
 ): Tool {

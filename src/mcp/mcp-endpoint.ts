@@ -9,10 +9,10 @@ import type { TSchema } from 'typebox'
 import { isJsonObject, type JsonObject } from '../domain/json.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
 import { callTool, type McpLog } from './call-tool.ts'
-import { type McpMessage, MessageProblem, readMessage } from './message.ts'
+import { JsonRpcError, type McpMessage, readMessage } from './message.ts'
 import { createRunningCalls, type RunningCalls } from './running-calls.ts'
 import type { Tool, ToolEffect } from './tool.ts'
-import { createToolBox, type ToolBox, type ToolBoxParts } from './tool-box.ts'
+import { createToolBox, type ToolBox, type ToolBoxDeps } from './tool-box.ts'
 
 /** One `POST /mcp`: who sent it, the headers that the protocol reads, and the whole body. */
 export type McpRequest = { context: RequestContext; headers: Record<string, string>; body: Buffer }
@@ -20,7 +20,7 @@ export type McpRequest = { context: RequestContext; headers: Record<string, stri
 /** The MCP server: an answer to each request, with nothing kept between them. */
 export type McpEndpoint = { answer(request: McpRequest): Promise<Response> }
 
-export type McpEndpointParts = ToolBoxParts & {
+export type McpEndpointDeps = ToolBoxDeps & {
   version: string
   log: McpLog
   /** A comment this often, in milliseconds, keeps a stream open on which nothing happens. */
@@ -35,7 +35,7 @@ const INSTRUCTIONS = `Runs functions on OOMOL Cloud. A run is a task: it is paid
 When an answer has a taskID, never start the run again: ask for its result with await_result.`
 
 /** What one request is served with. */
-type Exchange = {
+type HttpExchange = {
   context: RequestContext
   session: string | undefined
   message: McpMessage
@@ -43,7 +43,7 @@ type Exchange = {
   log: McpLog
 }
 
-export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
+export function createMcpEndpoint(parts: McpEndpointDeps): McpEndpoint {
   const { version, log, keepAliveMs } = parts
   const toolBox = createToolBox(parts)
   const calls = createRunningCalls()
@@ -55,7 +55,7 @@ export function createMcpEndpoint(parts: McpEndpointParts): McpEndpoint {
       try {
         message = readMessage(body)
       } catch (error) {
-        if (!(error instanceof MessageProblem)) throw error
+        if (!(error instanceof JsonRpcError)) throw error
         return toErrorResponse(400, error.code, error.message)
       }
       const spoken = headers['mcp-protocol-version'] ?? ''
@@ -95,7 +95,7 @@ function listsTools({ messages }: McpMessage): boolean {
   return messages.some(({ method }) => method === 'tools/list')
 }
 
-function createServer(version: string, tools: readonly Tool[], exchange: Exchange): McpServer {
+function createServer(version: string, tools: readonly Tool[], exchange: HttpExchange): McpServer {
   const server = new McpServer(
     { name: 'oomol-gateway', title: 'OOMOL gateway', version },
     { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
@@ -117,7 +117,7 @@ function createServer(version: string, tools: readonly Tool[], exchange: Exchang
 }
 
 /** One call, with a signal that aborts when the caller has left or cancelled. */
-async function runCall(tool: Tool, mcpReq: ServerContext['mcpReq'], exchange: Exchange) {
+async function runCall(tool: Tool, mcpReq: ServerContext['mcpReq'], exchange: HttpExchange) {
   const { context, session, message, calls, log } = exchange
   const controller = new AbortController()
   const cancel = () => controller.abort()

@@ -1,4 +1,4 @@
-import { arrayElements, isJsonObject, type JsonObject, JsonProblem, parseJsonObject } from '../domain/json.ts'
+import { arrayElements, isJsonObject, JsonError, type JsonObject, parseJsonObject } from '../domain/json.ts'
 
 /** A body of `POST /mcp`: parsed for the protocol, with the arguments of each call as they came. */
 export type McpMessage = {
@@ -11,8 +11,8 @@ export type McpMessage = {
 }
 
 /** Why a body is no JSON-RPC: the code and the text of the error that answers it. */
-export class MessageProblem extends Error {
-  override readonly name = 'MessageProblem'
+export class JsonRpcError extends Error {
+  override readonly name = 'JsonRpcError'
   readonly code: -32700 | -32600
 
   constructor(code: -32700 | -32600, message: string) {
@@ -26,26 +26,26 @@ const MAX_BATCH = 100
 
 const NO_ARGUMENTS: JsonObject = { bytes: Buffer.from('{}'), value: {}, members: [] }
 
-/** Reads a body. Throws `MessageProblem` for what is no JSON, or JSON that two readers would read differently. */
+/** Reads a body. Throws `JsonRpcError` for what is no JSON, or JSON that two readers would read differently. */
 export function readMessage(body: Buffer): McpMessage {
   let parsed: unknown
   try {
     parsed = JSON.parse(body.toString('utf8'))
   } catch {
-    throw new MessageProblem(-32700, 'The body is not valid JSON.')
+    throw new JsonRpcError(-32700, 'The body is not valid JSON.')
   }
   try {
     return toMessage(body, Array.isArray(parsed) ? parsed.length : undefined)
   } catch (error) {
-    if (!(error instanceof JsonProblem)) throw error
-    throw new MessageProblem(-32600, error.message)
+    if (!(error instanceof JsonError)) throw error
+    throw new JsonRpcError(-32600, error.message)
   }
 }
 
 function toMessage(body: Buffer, batchSize: number | undefined): McpMessage {
   // Before the batch is taken apart: that costs much more than its bytes.
   if (batchSize === 0 || (batchSize ?? 1) > MAX_BATCH) {
-    throw new MessageProblem(-32600, `A batch has 1 to ${MAX_BATCH} messages.`)
+    throw new JsonRpcError(-32600, `A batch has 1 to ${MAX_BATCH} messages.`)
   }
   const isBatch = batchSize !== undefined
   const texts = isBatch ? arrayElements(body) : [body]
@@ -54,7 +54,7 @@ function toMessage(body: Buffer, batchSize: number | undefined): McpMessage {
   for (const object of objects) {
     const { method, id } = object.value
     if (method !== 'tools/call' || id === undefined) continue
-    if (argumentsOf.has(id)) throw new MessageProblem(-32600, 'An id stands twice in the batch.')
+    if (argumentsOf.has(id)) throw new JsonRpcError(-32600, 'An id stands twice in the batch.')
     argumentsOf.set(id, callArguments(object))
   }
   const messages = objects.map(({ value }) => value)

@@ -6,21 +6,21 @@ import { chooseWait } from '../domain/wait.ts'
 import { GatewayError } from '../errors.ts'
 import { checkNames } from '../services/callers/rules.ts'
 import type { KeyUse } from '../services/idempotency/keyed-create.ts'
-import type { AwaitedTask, RunEnd, Runs } from '../services/runs/runs.ts'
+import type { AwaitedTask, RunOutcome, Runs } from '../services/runs/runs.ts'
 import { toKeyUse } from './key-argument.ts'
 import { type Tool, type ToolCall, type ToolOutput, toOutput } from './tool.ts'
 import { howToGoOn } from './tool-result.ts'
 import { AwaitInput, CreateInput, CreateOutput, ExecuteInput, RunOutput, TaskInput } from './tool-schemas.ts'
 
 /** `waits` are milliseconds. */
-export type RunToolParts = {
+export type RunToolDeps = {
   runs: Runs
   waits: { defaultMs: number; maxMs: number }
   now: () => number
 }
 
 /** The tools that create tasks and wait for them. */
-export function createRunTools(parts: RunToolParts): Tool[] {
+export function createRunTools(parts: RunToolDeps): Tool[] {
   return [
     createTool(parts, {
       name: 'create_task',
@@ -52,7 +52,7 @@ export function createRunTools(parts: RunToolParts): Tool[] {
 
 type Words = Pick<Tool, 'name' | 'title' | 'description'>
 
-function createTool({ runs }: RunToolParts, words: Words): Tool {
+function createTool({ runs }: RunToolDeps, words: Words): Tool {
   return {
     ...words,
     scope: 'run',
@@ -69,7 +69,7 @@ function createTool({ runs }: RunToolParts, words: Words): Tool {
   }
 }
 
-function executeTool(parts: RunToolParts, words: Words): Tool {
+function executeTool(parts: RunToolDeps, words: Words): Tool {
   return {
     ...words,
     scope: 'run',
@@ -89,7 +89,7 @@ export type PreparedCall = { create: CreateRequest; keyUse: KeyUse | undefined }
 
 /** Creates what `prepare` makes of a call, and waits for it. */
 export async function runAndWait(
-  parts: RunToolParts,
+  parts: RunToolDeps,
   call: ToolCall,
   waitSeconds: number | undefined,
   prepare: () => Promise<PreparedCall>,
@@ -105,7 +105,7 @@ export async function runAndWait(
   }
 }
 
-function awaitTool(parts: RunToolParts): Tool {
+function awaitTool(parts: RunToolDeps): Tool {
   return {
     name: 'await_result',
     title: 'Wait for a task',
@@ -129,7 +129,7 @@ function awaitTool(parts: RunToolParts): Tool {
   }
 }
 
-function resultTool({ runs }: RunToolParts): Tool {
+function resultTool({ runs }: RunToolDeps): Tool {
   return {
     name: 'get_task_result',
     title: 'Result of a task',
@@ -148,7 +148,7 @@ function resultTool({ runs }: RunToolParts): Tool {
 }
 
 async function waitForEnd(
-  { runs, waits }: RunToolParts,
+  { runs, waits }: RunToolDeps,
   call: ToolCall,
   waitSeconds: number | undefined,
   awaited: AwaitedTask,
@@ -159,7 +159,7 @@ async function waitForEnd(
 }
 
 /** A run as a tool answers it; a task that failed is thrown with its id. */
-function toRunOutput(end: RunEnd): ToolOutput {
+function toRunOutput(end: RunOutcome): ToolOutput {
   const { taskID } = end
   if (end.kind === 'pending') {
     const said = { taskID, status: end.status, progress: end.progress, next: howToGoOn(taskID) }

@@ -6,7 +6,7 @@ import type { Uploads } from '../services/files/uploads.ts'
 import type { Tasks } from '../services/tasks/tasks.ts'
 import { createFileTools } from './file-tools.ts'
 import { type FunctionCatalog, toFunctionTool } from './function-tools.ts'
-import { createRunTools, type RunToolParts } from './run-tools.ts'
+import { createRunTools, type RunToolDeps } from './run-tools.ts'
 import { createQueueTools, createTaskTools } from './task-tools.ts'
 import type { Tool } from './tool.ts'
 
@@ -17,7 +17,7 @@ export type ToolBox = {
   find(context: RequestContext, name: string): Promise<Tool | undefined>
 }
 
-export type ToolBoxParts = RunToolParts & {
+export type ToolBoxDeps = RunToolDeps & {
   tasks: Tasks
   uploads: Uploads
   functions: FunctionCatalog
@@ -25,7 +25,7 @@ export type ToolBoxParts = RunToolParts & {
 
 const FUNCTION_SCOPE: Scope = 'run'
 
-export function createToolBox(parts: ToolBoxParts): ToolBox {
+export function createToolBox(parts: ToolBoxDeps): ToolBox {
   const { tasks, uploads, functions } = parts
   const fixed = [
     ...createRunTools(parts),

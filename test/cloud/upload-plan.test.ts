@@ -121,9 +121,9 @@ test.each([
   'https://localhost:1/x',
 ])('a part is never sent to %s', async (part) => {
   const { createHttpClient } = await import('../../src/cloud/http-client.ts')
-  const { createPartStore } = await import('../../src/cloud/part-uploader.ts')
+  const { createPartUploader } = await import('../../src/cloud/part-uploader.ts')
   const client = createHttpClient({ allowInsecure: false })
-  const store = createPartStore(client, { now: Date.now, deadlines: { partMs: 5_000 } })
+  const store = createPartUploader(client, { now: Date.now, deadlines: { partMs: 5_000 } })
   const chunk = Buffer.from('hi')
   const outcome = await store.put(
     { url: new URL(part), chunks: [chunk], bytes: 2 },

@@ -10,7 +10,7 @@ import { BASE, type Env, fakeFiles } from './support/problems.ts'
  * in several shapes, so that each parser gets past its first checks with one of them.
  */
 const CANARY = 'cAnArY-3f9a'
-const SHAPES = [
+const STATUS_BY_CODE = [
   CANARY,
   `${CANARY} ${CANARY}`,
   `${CANARY}\u0007\n`,
@@ -36,13 +36,13 @@ function collectPrints(env: Env, files: Record<string, string> = {}): string {
 
 describe('no message repeats a value', () => {
   it.each(Object.keys(SETTINGS))('of %s', (name) => {
-    const prints = SHAPES.map((shape) => collectPrints({ ...BASE, [name]: shape }))
+    const prints = STATUS_BY_CODE.map((shape) => collectPrints({ ...BASE, [name]: shape }))
     expect(prints.some((print) => print.includes(name))).toBe(true)
     for (const print of prints) expect(print).not.toContain(CANARY)
   })
 
   it.each(['OOMOL_API_KEY', 'GATEWAY_TOKENS'])('of the file that stands for %s', (name) => {
-    for (const shape of SHAPES) {
+    for (const shape of STATUS_BY_CODE) {
       const env = { ...BASE, [name]: undefined, [`${name}_FILE`]: 'f' }
       expect(collectPrints(env, { f: shape })).not.toContain(CANARY)
     }
@@ -68,7 +68,7 @@ describe('no message repeats a value', () => {
     (x: string) => `callers: *${CANARY}\nfunctions: !${CANARY} ${x}`,
   ]
   it.each(places)('of a place in the YAML file (%#)', (place) => {
-    for (const shape of SHAPES) {
+    for (const shape of STATUS_BY_CODE) {
       for (const text of [shape, JSON.stringify(shape), `"\${CANARY_VARIABLE}"`]) {
         const env = { ...BASE, CANARY_VARIABLE: shape, GATEWAY_CONFIG: 'f' }
         const print = collectPrints(env, { f: place(text) })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { JsonProblem, memberBytes, parseForeignObject, parseJsonObject } from '../../src/domain/json.ts'
+import { JsonError, memberBytes, parseForeignObject, parseJsonObject } from '../../src/domain/json.ts'
 
 const parse = (text: string) => parseJsonObject(Buffer.from(text))
 const membersOf = (text: string) => parse(text).members.map(({ name, bytes }) => [name, bytes.toString()])
@@ -123,7 +123,7 @@ test.each([
   '{"\\u005f\\u005fproto\\u005F_":1}',
   '{"__proto__"\n :1}',
 ])('%j is refused', (text) => {
-  expect(() => parse(text)).toThrow(JsonProblem)
+  expect(() => parse(text)).toThrow(JsonError)
 })
 
 test.each(['{"a":"__proto__"}', '{"a":"\\"__proto__\\":"}', '{"proto":1}', '{"a":{"b":1,"b":2}}'])(
@@ -162,5 +162,5 @@ test('what is only passed on may be deep, hold any name, and a name twice: the l
   const object = parseForeignObject(Buffer.from(text))
   expect(memberBytes(object, 'a')?.toString()).toBe('2')
   expect(object.value.a).toBe(2)
-  expect(() => parseForeignObject(Buffer.from('[1]'))).toThrow(JsonProblem)
+  expect(() => parseForeignObject(Buffer.from('[1]'))).toThrow(JsonError)
 })

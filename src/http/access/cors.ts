@@ -36,7 +36,7 @@ const PREFLIGHT_SECONDS = 600
  * else sees them. Others get no CORS header at all. A preflight carries no token, so an origin is known when
  * it is any caller's; whether it is this caller's is decided with the request itself (origins.ts).
  */
-export function allowBrowsers(app: FastifyInstance, isKnownOrigin: (origin: string) => boolean): void {
+export function registerCors(app: FastifyInstance, isKnownOrigin: (origin: string) => boolean): void {
   app.register(cors, {
     delegator: (request, done) => {
       const origin = headerOf(request, 'origin')

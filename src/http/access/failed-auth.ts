@@ -9,14 +9,14 @@ const WINDOW_MS = 60_000
 const MAX_ADDRESSES = 10_000
 
 /** Counts a wrong token against the address it came from. Throws `rate_limited` when there were too many. */
-export type CountWrongToken = (request: FastifyRequest) => Promise<void>
+export type CountFailedAuth = (request: FastifyRequest) => Promise<void>
 
 /**
  * Limits the guessing of tokens. Only wrong ones count and only wrong ones are refused, so that whoever shares
  * an address with a guesser goes on working. The limits of callers are not made with this library: it needs a
  * Fastify request, writes the header fields of an older draft, and can't count a create.
  */
-export function limitWrongTokens(app: FastifyInstance): CountWrongToken {
+export function limitFailedAuth(app: FastifyInstance): CountFailedAuth {
   app.register(rateLimit, {
     global: false,
     max: MAX_WRONG_TOKENS,

@@ -6,7 +6,7 @@ import type { Limits } from '../../services/callers/caller-limits.ts'
  * A hook for every answer to a caller that has limits: `RateLimit-Policy` and `RateLimit`
  * (draft-ietf-httpapi-ratelimit-headers), as lists of `"requests"` and `"creates"`.
  */
-export function tellLimits(limits: Limits) {
+export function setRateLimitHeaders(limits: Limits) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const quotas = request.caller === null ? [] : limits.quotas(request.caller)
     if (quotas.length === 0) return

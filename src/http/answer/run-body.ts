@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { adviseRetrySeconds } from '../../domain/polling.ts'
 import { toSuccessBody } from '../../domain/task.ts'
 import type { Failure } from '../../errors.ts'
-import type { RunEnd } from '../../services/runs/runs.ts'
+import type { RunOutcome } from '../../services/runs/runs.ts'
 import { traceOf } from '../request/caller-of.ts'
 import { toProblemAnswer } from './problem.ts'
 
@@ -16,7 +16,7 @@ export type RunAnswer = {
 }
 
 /** The answer to a run that ended, or still goes on. */
-export function toRunAnswer(end: RunEnd, request: FastifyRequest): RunAnswer {
+export function toRunAnswer(end: RunOutcome, request: FastifyRequest): RunAnswer {
   const { taskID } = end
   if (end.kind === 'pending') return toPendingAnswer(end)
   if (end.task.kind === 'success') {
@@ -46,7 +46,7 @@ function toPendingAnswer({
   status,
   progress,
   ageMs,
-}: Extract<RunEnd, { kind: 'pending' }>): RunAnswer {
+}: Extract<RunOutcome, { kind: 'pending' }>): RunAnswer {
   return {
     event: 'pending',
     status: 202,

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../../errors.ts'
-import { inviteBody } from '../request/continue.ts'
+import { sendContinue } from '../request/continue.ts'
 
 /** As much is taken from the connection before it is held back. */
 const HELD_BYTES = 128 * 1024
@@ -33,7 +33,7 @@ export class BodyReader {
   constructor(request: FastifyRequest, reply: FastifyReply, idleMs: number) {
     this.#request = request
     this.#idleMs = idleMs
-    inviteBody(request, reply)
+    sendContinue(request, reply)
     request.raw.on('data', (chunk: Buffer) => this.#onData(chunk))
     request.raw.once('end', () => this.#close('ended'))
     request.raw.once('error', () => this.#close('cut'))

@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { type RequestContext, requireScope } from '../../services/callers/request-context.ts'
 import type { ByteSource } from '../../services/files/file-intake.ts'
 import type { SentFile, UploadedFile, Uploads } from '../../services/files/uploads.ts'
-import type { Exchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf, parseSize } from '../request/file-size.ts'
 import { headerOf } from '../request/request-headers.ts'
 import { BodyReader } from './body-reader.ts'
@@ -66,7 +66,7 @@ export function isForm(request: FastifyRequest): boolean {
  * 413, 415, or what went wrong upstream.
  */
 export async function receiveForm(
-  { request, reply, context }: Exchange,
+  { request, reply, context }: HttpExchange,
   options: FormOptions,
 ): Promise<Form> {
   refuseEncodedBody(request)

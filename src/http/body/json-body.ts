@@ -2,10 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { DEADLINES } from '../../domain/deadlines.ts'
-import { type JsonObject, JsonProblem, parseJsonObject } from '../../domain/json.ts'
+import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
 import { toIssues } from '../answer/issues.ts'
-import { inviteBody } from '../request/continue.ts'
+import { sendContinue } from '../request/continue.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */
@@ -65,7 +65,7 @@ function toJsonObject(bytes: Buffer): JsonObject {
   try {
     return parseJsonObject(bytes)
   } catch (error) {
-    if (!(error instanceof JsonProblem)) throw error
+    if (!(error instanceof JsonError)) throw error
     throw new GatewayError({ code: 'invalid_request', detail: error.message })
   }
 }
@@ -82,7 +82,7 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
   const body = request.raw
   const tooLarge = () => new GatewayError({ code: 'too_large', what: 'The body', limitBytes })
   if (Number(request.headers['content-length']) > limitBytes) return Promise.reject(tooLarge())
-  inviteBody(request, reply)
+  sendContinue(request, reply)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0

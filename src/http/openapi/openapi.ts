@@ -12,7 +12,7 @@ const DESCRIPTION = `A self-hosted gateway in front of OOMOL Cloud Task v3. It h
 callers have gateway tokens. Every error is an \`application/problem+json\` with a \`code\`.`
 
 /** Collects the description of every route registered after this, and serves a page to read and try it. */
-export function describeApi(app: FastifyInstance, version: string): void {
+export function registerOpenApi(app: FastifyInstance, version: string): void {
   app.addSchema(ProblemSchema)
   app.register(swagger, {
     openapi: {
@@ -65,7 +65,7 @@ export type IdentifyReader = (request: FastifyRequest) => Promise<Caller | undef
 /** `GET /openapi.json`: the description, and with a token the caller's named functions in it. */
 export function openApiDocument(
   app: FastifyInstance,
-  parts: { identifyReader: IdentifyReader; functions: NamedFunctions },
+  parts: { optionalCaller: IdentifyReader; functions: NamedFunctions },
 ): Route {
   return defineRoute({
     method: 'GET',
@@ -78,7 +78,7 @@ export function openApiDocument(
     },
     handler: async (request) => {
       const document = app.swagger()
-      const caller = await parts.identifyReader(request)
+      const caller = await parts.optionalCaller(request)
       if (caller === undefined || !caller.rules.scopes.has('run')) return document
       return withFunctions(document, await parts.functions.list({ caller }))
     },

@@ -40,10 +40,10 @@ export function toContext(request: FastifyRequest, reply: FastifyReply): Request
 }
 
 /** A request on its way to an answer: Fastify's own two, and what a service is told of it. */
-export type Exchange = { request: FastifyRequest; reply: FastifyReply; context: RequestContext }
+export type HttpExchange = { request: FastifyRequest; reply: FastifyReply; context: RequestContext }
 
 /** Only for routes behind `authenticate`. */
-export function toExchange(request: FastifyRequest, reply: FastifyReply): Exchange {
+export function toHttpExchange(request: FastifyRequest, reply: FastifyReply): HttpExchange {
   return { request, reply, context: toContext(request, reply) }
 }
 

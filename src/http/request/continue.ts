@@ -7,12 +7,12 @@ const LINGER_MS = 500
 const awaitingContinue = new WeakSet<IncomingMessage>()
 
 /** For the server's `checkContinue`: the 100 is held back until somebody wants the body. */
-export function holdContinue(request: IncomingMessage): void {
+export function deferContinue(request: IncomingMessage): void {
   awaitingContinue.add(request)
 }
 
 /** Tells a caller that sent `Expect: 100-continue` to go on; called where the body is about to be read. */
-export function inviteBody(request: FastifyRequest, reply: FastifyReply): void {
+export function sendContinue(request: FastifyRequest, reply: FastifyReply): void {
   if (awaitingContinue.delete(request.raw)) reply.raw.writeContinue()
 }
 
@@ -21,7 +21,7 @@ export function inviteBody(request: FastifyRequest, reply: FastifyReply): void {
  * the answer instead of swallowing the rest. The caller gets a moment to read the answer, because closing
  * on bytes that are still coming in would reset the connection and take the answer away.
  */
-export function endUnreadBody(request: FastifyRequest, reply: FastifyReply): void {
+export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): void {
   if (request.raw.complete || !announcesBody(request.raw)) return
   reply.header('connection', 'close')
   const { socket } = request.raw

@@ -7,13 +7,13 @@ import { acceptsEventStream, headerOf } from './request-headers.ts'
 export type WaitLimits = { defaultMs: number; maxMs: number; keepAliveMs: number }
 
 /** In which form a caller wants to be answered. */
-export type AnswerForm =
+export type ResponseMode =
   | { kind: 'async' }
   | { kind: 'blocking'; wait: Wait }
   | { kind: 'events'; wait: Wait; keepAliveMs: number }
 
 /** Reads `Prefer`, `?wait` and `Accept`. Throws `invalid_request` for a `?wait` that is no number of seconds. */
-export function answerFormOf(request: FastifyRequest, limits: WaitLimits): AnswerForm {
+export function responseModeOf(request: FastifyRequest, limits: WaitLimits): ResponseMode {
   const prefer = parsePrefer(headerOf(request, 'prefer'))
   const { wait: asked } = request.query as { wait?: string }
   const querySeconds = asked === undefined ? undefined : parseWaitSeconds(asked)
@@ -28,7 +28,7 @@ export function answerFormOf(request: FastifyRequest, limits: WaitLimits): Answe
 }
 
 /** Tells the caller which wait it got, when it had asked for one (RFC 7240, section 3). */
-export function applyPreference(reply: FastifyReply, form: AnswerForm): void {
+export function applyPreference(reply: FastifyReply, form: ResponseMode): void {
   if (form.kind === 'async') reply.header('preference-applied', 'respond-async')
   else if (form.wait.asked) reply.header('preference-applied', `wait=${form.wait.ms / 1000}`)
 }

@@ -9,11 +9,11 @@ import { receiveForm } from '../body/form.ts'
 import { createBodyCheck, readJsonObject, refuseEncodedBody } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext, toExchange } from '../request/caller-of.ts'
+import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf } from '../request/file-size.ts'
 import { invalidHeader } from '../request/request-headers.ts'
 
-export type FileRouteParts = { uploads: Uploads; bodyIdleMs: number }
+export type FileRouteDeps = { uploads: Uploads; bodyIdleMs: number }
 
 /** The JSON body of a native init is a few short members. */
 const INIT_BODY_LIMIT_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ const SizeHeader = Type.Object({
 })
 
 /** `POST /files`: one or more files as a form. */
-export function postFiles(parts: FileRouteParts): Route {
+export function postFiles(parts: FileRouteDeps): Route {
   return defineRoute({
     method: 'POST',
     url: '/files',
@@ -59,7 +59,7 @@ export function postFiles(parts: FileRouteParts): Route {
       response: { 201: json('The files are there, for a day.', Files), ...problems(402, 408, 413, 415, 422) },
     },
     handler: async (request, reply) => {
-      const form = await receiveForm(toExchange(request, reply), parts)
+      const form = await receiveForm(toHttpExchange(request, reply), parts)
       const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
       if (errors.length === 0 && form.fileFields.length === 0)
         errors.push({ path: '', message: 'has no file' })
@@ -73,7 +73,7 @@ export function postFiles(parts: FileRouteParts): Route {
 }
 
 /** `PUT /files/{name}`: one file as the raw body. */
-export function putFile({ uploads, bodyIdleMs }: FileRouteParts): Route {
+export function putFile({ uploads, bodyIdleMs }: FileRouteDeps): Route {
   return defineRoute({
     method: 'PUT',
     url: '/files/:name',

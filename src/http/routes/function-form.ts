@@ -4,9 +4,9 @@ import { GatewayError } from '../../errors.ts'
 import type { NamedFunctions } from '../../services/functions/functions.ts'
 import type { RunEvents } from '../answer/run-events.ts'
 import { receiveForm } from '../body/form.ts'
-import type { Exchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf, idempotencyKeyOf } from '../request/idempotency-key.ts'
-import type { RunFormParts } from './run-form.ts'
+import type { RunFormDeps } from './run-form.ts'
 
 const SIZE_FIELD = 'size'
 
@@ -15,9 +15,9 @@ const SIZE_FIELD = 'size'
  * is complete when this resolves; `events` tells of them. Throws `GatewayError`.
  */
 export async function receiveFunctionForm(
-  { functions, uploads, bodyIdleMs }: Omit<RunFormParts, 'maxBodyBytes'> & { functions: NamedFunctions },
+  { functions, uploads, bodyIdleMs }: Omit<RunFormDeps, 'maxBodyBytes'> & { functions: NamedFunctions },
   name: string,
-  exchange: Exchange,
+  exchange: HttpExchange,
   events: RunEvents | undefined,
 ): Promise<{ inputs: JsonObject; fingerprint: string }> {
   const block = await functions.blockOf(exchange.context, name)

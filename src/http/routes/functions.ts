@@ -24,7 +24,7 @@ import { toContext } from '../request/caller-of.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import { receiveFunctionForm } from './function-form.ts'
 import { answerRun } from './run-and-answer.ts'
-import type { RunRouteParts } from './runs.ts'
+import type { RunRouteDeps } from './runs.ts'
 
 const FunctionParams = Type.Object({ function: Type.String({ description: 'As GET /functions names it.' }) })
 
@@ -53,12 +53,12 @@ const FunctionSchema = Type.Object({
   }),
 })
 
-export type FunctionRouteParts = RunRouteParts & {
+export type FunctionRouteDeps = RunRouteDeps & {
   functions: NamedFunctions
 }
 
 /** `POST /run/{function}`: the body is the function's inputs, as JSON or as a form with files. */
-export function postFunctionRun(parts: FunctionRouteParts): Route {
+export function postFunctionRun(parts: FunctionRouteDeps): Route {
   const { functions, waits } = parts
   return defineRoute({
     method: 'POST',

@@ -9,7 +9,7 @@ import { jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.
 import { toContext } from '../request/caller-of.ts'
 import { headerOf } from '../request/request-headers.ts'
 
-export type McpRouteParts = {
+export type McpRouteDeps = {
   mcp: McpEndpoint
   /** The address the gateway listens on. */
   host: string
@@ -43,7 +43,7 @@ const Message = Type.Object(
 )
 
 /** `POST /mcp`: streamable HTTP without sessions. Errors before the protocol are problems, later ones JSON-RPC. */
-export function postMcp(parts: McpRouteParts): Route {
+export function postMcp(parts: McpRouteDeps): Route {
   return defineRoute({
     method: 'POST',
     url: '/mcp',
@@ -86,7 +86,7 @@ function refuseUser({ caller }: FastifyRequest): void {
  * address only local names are answered; and who needs no token needs a local name, or a listed Origin.
  * Whether an Origin may act as its caller was asked before.
  */
-function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteParts): void {
+function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteDeps): void {
   requireLocalName(request, address)
   const origin = headerOf(request, 'origin')
   if (origin === undefined || request.caller?.kind !== 'anyone' || usesLocalName(request)) return

@@ -14,14 +14,14 @@ import {
   TASK_HEADERS,
   UpstreamObject,
 } from '../openapi/schemas.ts'
-import { toContext, toExchange } from '../request/caller-of.ts'
+import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import { NativeCreateBody, toNativeCreate } from './create-body.ts'
 import { createOnce } from './run-and-answer.ts'
-import type { RunRouteParts } from './runs.ts'
+import type { RunRouteDeps } from './runs.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */
-export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {
+export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' | 'maxBodyBytes'>): Route {
   return defineRoute({
     method: 'POST',
     url: '/v3/users/me/tasks',
@@ -38,7 +38,7 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' 
       },
     },
     handler: async (request, reply) => {
-      const { taskID, answer } = await createOnce(runs, toExchange(request, reply), async () => {
+      const { taskID, answer } = await createOnce(runs, toHttpExchange(request, reply), async () => {
         const body = await readJsonObject(request, reply, maxBodyBytes)
         return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       })

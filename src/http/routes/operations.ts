@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Drain } from '../../services/drain.ts'
-import type { Admission } from '../../services/runs/wait-slots.ts'
+import type { WaitSlots } from '../../services/runs/wait-slots.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, problems } from '../openapi/schemas.ts'
 
@@ -22,7 +22,7 @@ export function livez(): Route {
 }
 
 /** `GET /readyz`: traffic may come. The text says why not. */
-export function readyz(drain: Drain, admission: Admission): Route {
+export function readyz(drain: Drain, admission: WaitSlots): Route {
   return defineRoute({
     method: 'GET',
     url: '/readyz',

@@ -6,11 +6,11 @@ import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../openapi/schemas.ts'
 import { toContext } from '../request/caller-of.ts'
 
-type Door = { url: string; tag: 'queue' | 'native' }
+type RouteAddress = { url: string; tag: 'queue' | 'native' }
 
 const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
 
-export function queueDashboard(tasks: Tasks, { url, tag }: Door): Route {
+export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -26,7 +26,7 @@ export function queueDashboard(tasks: Tasks, { url, tag }: Door): Route {
 }
 
 /** Pauses or resumes. A body says nothing that upstream knows of; it may be `{}` or left out. */
-export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: Door): Route {
+export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: RouteAddress): Route {
   return defineRoute({
     method: 'POST',
     url,

@@ -13,8 +13,8 @@ import {
   TaskParams,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toExchange } from '../request/caller-of.ts'
-import { answerFormOf, applyPreference, type WaitLimits } from '../request/response-mode.ts'
+import { toHttpExchange } from '../request/caller-of.ts'
+import { applyPreference, responseModeOf, type WaitLimits } from '../request/response-mode.ts'
 import { taskIDOf } from '../request/task-id.ts'
 import { answerWaiting } from './run-and-answer.ts'
 
@@ -38,9 +38,9 @@ export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Ro
     },
     handler: async (request, reply) => {
       const taskID = taskIDOf(request, reply)
-      const form = answerFormOf(request, { ...waits, defaultMs: 0 })
+      const form = responseModeOf(request, { ...waits, defaultMs: 0 })
       applyPreference(reply, form)
-      const exchange = toExchange(request, reply)
+      const exchange = toHttpExchange(request, reply)
       if (form.kind === 'async' || form.wait.ms === 0) {
         return sendRunAnswer(reply, toRunAnswer(await runs.look(exchange.context, taskID), request))
       }
@@ -76,9 +76,9 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
     },
     handler: async (request, reply) => {
       const taskID = taskIDOf(request, reply)
-      const form = answerFormOf(request, waits)
+      const form = responseModeOf(request, waits)
       const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
-      const exchange = toExchange(request, reply)
+      const exchange = toHttpExchange(request, reply)
       const waiting = { kind: 'events', wait, keepAliveMs: waits.keepAliveMs } as const
       return answerWaiting(runs, exchange, waiting, async () => ({
         taskID,

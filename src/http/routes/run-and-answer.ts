@@ -5,9 +5,14 @@ import type { AwaitedTask, Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
-import { type Exchange, toExchange } from '../request/caller-of.ts'
+import { type HttpExchange, toHttpExchange } from '../request/caller-of.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
-import { type AnswerForm, answerFormOf, applyPreference, type WaitLimits } from '../request/response-mode.ts'
+import {
+  applyPreference,
+  type ResponseMode,
+  responseModeOf,
+  type WaitLimits,
+} from '../request/response-mode.ts'
 
 /** A create, and what tells the request it was made of from others with the same `Idempotency-Key`. */
 export type PreparedCreate = { create: CreateRequest; fingerprint: string }
@@ -16,9 +21,9 @@ export type PreparedCreate = { create: CreateRequest; fingerprint: string }
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
  * takes long before the create may be told on it.
  */
-export type PrepareCreate = (exchange: Exchange, events: RunEvents | undefined) => Promise<PreparedCreate>
+export type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
 
-type WaitingForm = Exclude<AnswerForm, { kind: 'async' }>
+type WaitingForm = Exclude<ResponseMode, { kind: 'async' }>
 
 /** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
 export async function answerRun(
@@ -27,8 +32,8 @@ export async function answerRun(
   reply: FastifyReply,
   prepare: PrepareCreate,
 ): Promise<FastifyReply> {
-  const form = answerFormOf(request, waits)
-  const exchange = toExchange(request, reply)
+  const form = responseModeOf(request, waits)
+  const exchange = toHttpExchange(request, reply)
   // The files of a form go upstream before the create that could still be refused.
   if (isForm(request)) runs.requireCreate(exchange.context)
   if (form.kind === 'async') {
@@ -39,16 +44,16 @@ export async function answerRun(
   return answerWaiting(runs, exchange, form, async (events) => {
     const created = await createOnce(runs, exchange, prepare, events)
     // Of ten thousand who wait only what they need is kept: not upstream's answer to the create.
-    const { taskID, createdAtMs, end, keepEnd, isReplayed } = created
+    const { taskID, createdAtMs, end, saveOutcome, isReplayed } = created
     events?.created(taskID)
-    return { taskID, createdAtMs, end, keepEnd, isOwn: true, isNew: !isReplayed }
+    return { taskID, createdAtMs, end, saveOutcome, isOwn: true, isNew: !isReplayed }
   })
 }
 
 /** Creates the task of a request, or gives the one that an earlier request with the same key created. */
 export async function createOnce(
   runs: Runs,
-  exchange: Exchange,
+  exchange: HttpExchange,
   prepare: PrepareCreate,
   events?: RunEvents,
 ): Promise<CreatedTask> {
@@ -63,7 +68,7 @@ export async function createOnce(
 /** Waits for a task and answers when it has ended or the wait is over; the caller has a place among those who wait. */
 export async function answerWaiting(
   runs: Runs,
-  { request, reply, context }: Exchange,
+  { request, reply, context }: HttpExchange,
   form: WaitingForm,
   begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
 ): Promise<FastifyReply> {

@@ -1,8 +1,8 @@
-import { type JsonObject, JsonProblem, parseJsonObject } from '../../domain/json.ts'
+import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError, type Issue } from '../../errors.ts'
 import type { RunEvents } from '../answer/run-events.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from '../body/form.ts'
-import type { Exchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf, idempotencyKeyOf } from '../request/idempotency-key.ts'
 import { toSimplifiedCreate } from './create-body.ts'
 import type { PreparedCreate } from './run-and-answer.ts'
@@ -11,15 +11,15 @@ const INPUTS_FIELD = 'inputValues'
 const TEXT_FIELDS: ReadonlySet<string> = new Set(['type', 'packageName', 'packageVersion', 'blockName'])
 
 /** What a run's form is read with; `maxBodyBytes` is the limit of its JSON. */
-export type RunFormParts = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBodyBytes: number }
+export type RunFormDeps = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBodyBytes: number }
 
 /**
  * The create of a run out of a form: text fields as `POST /run` has members, each file's URL as the input of
  * its field's name. Every upload is complete when this resolves; `events` tells of them.
  */
 export async function receiveRunForm(
-  { uploads, bodyIdleMs, maxBodyBytes }: RunFormParts,
-  exchange: Exchange,
+  { uploads, bodyIdleMs, maxBodyBytes }: RunFormDeps,
+  exchange: HttpExchange,
   events: RunEvents | undefined,
 ): Promise<PreparedCreate> {
   const form = await receiveForm(exchange, {
@@ -93,7 +93,7 @@ function parse(bytes: Buffer, path: string): JsonObject {
   try {
     return parseJsonObject(bytes)
   } catch (error) {
-    if (!(error instanceof JsonProblem)) throw error
+    if (!(error instanceof JsonError)) throw error
     throw invalid([{ path, message: error.message }])
   }
 }

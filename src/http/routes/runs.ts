@@ -17,17 +17,17 @@ import {
   TaskCreated,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toExchange } from '../request/caller-of.ts'
+import { toHttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import type { WaitLimits } from '../request/response-mode.ts'
 import { RunBody, toSimplifiedCreate } from './create-body.ts'
 import { answerRun, createOnce, sendCreated } from './run-and-answer.ts'
-import { type RunFormParts, receiveRunForm } from './run-form.ts'
+import { type RunFormDeps, receiveRunForm } from './run-form.ts'
 
-export type RunRouteParts = RunFormParts & { runs: Runs; waits: WaitLimits }
+export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: WaitLimits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
-export function postRun(parts: RunRouteParts): Route {
+export function postRun(parts: RunRouteDeps): Route {
   return defineRoute({
     method: 'POST',
     url: '/run',
@@ -58,7 +58,7 @@ export function postRun(parts: RunRouteParts): Route {
 }
 
 /** `POST /tasks`: creates a task and answers with its id at once. */
-export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'maxBodyBytes'>): Route {
+export function postTask({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' | 'maxBodyBytes'>): Route {
   return defineRoute({
     method: 'POST',
     url: '/tasks',
@@ -75,7 +75,7 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteParts, 'runs' | 'm
       },
     },
     handler: async (request, reply) => {
-      const created = await createOnce(runs, toExchange(request, reply), async () => {
+      const created = await createOnce(runs, toHttpExchange(request, reply), async () => {
         const body = await readJsonObject(request, reply, maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       })

@@ -8,7 +8,7 @@ import { toContext } from '../request/caller-of.ts'
 import { taskIDOf } from '../request/task-id.ts'
 
 /** Where a route stands: each of these is a door of both surfaces. */
-type Door = { url: string; tag: 'tasks' | 'native' }
+type RouteAddress = { url: string; tag: 'tasks' | 'native' }
 
 const Word = (description: string) =>
   Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$', description }))
@@ -52,7 +52,7 @@ const TaskList = Type.Object({
   nextToken: Type.Union([Type.String(), Type.Null()]),
 })
 
-export function listTasks(tasks: Tasks, { url, tag }: Door): Route {
+export function listTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -68,7 +68,7 @@ export function listTasks(tasks: Tasks, { url, tag }: Door): Route {
   })
 }
 
-export function latestTasks(tasks: Tasks, { url, tag }: Door): Route {
+export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -86,12 +86,12 @@ export function latestTasks(tasks: Tasks, { url, tag }: Door): Route {
   })
 }
 
-export function taskDetail(tasks: Tasks, door: Door): Route {
+export function taskDetail(tasks: Tasks, door: RouteAddress): Route {
   const about = { summary: 'A task in detail', query: NoQuery, answer: UpstreamObject }
   return taskRoute(door, about, (context, taskID) => tasks.detail(context, taskID))
 }
 
-export function taskLogs(tasks: Tasks, door: Door): Route {
+export function taskLogs(tasks: Tasks, door: RouteAddress): Route {
   const answer = Type.Object({ logs: Type.Array(UpstreamObject) })
   return taskRoute(
     door,
@@ -108,7 +108,7 @@ export function nativeTaskResult(tasks: Tasks, url: string): Route {
 
 /** A route that reads something of one task. */
 function taskRoute<Query extends TSchema>(
-  { url, tag }: Door,
+  { url, tag }: RouteAddress,
   { summary, query, answer }: { summary: string; query: Query; answer: TSchema },
   read: (context: RequestContext, taskID: string, query: Static<Query>) => Promise<Buffer>,
 ): Route {

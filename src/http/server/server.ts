@@ -16,7 +16,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../../errors.ts'
 import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
-import { endUnreadBody, holdContinue } from '../request/continue.ts'
+import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
 
 /** Longer than the idle timeout of the load balancers in front of us, so that they close first. */
@@ -58,7 +58,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
   // Node drops header lines beyond a count without a word; their size is bounded anyway.
   app.server.maxHeadersCount = 0
   app.server.on('checkContinue', (request, response) => {
-    holdContinue(request)
+    deferContinue(request)
     app.server.emit('request', request, response)
   })
 
@@ -87,7 +87,7 @@ function finishHead(request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-request-id', request.id)
   reply.header('x-content-type-options', 'nosniff')
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-  endUnreadBody(request, reply)
+  closeIfUnread(request, reply)
   noteAnswer(request, reply)
 }
 

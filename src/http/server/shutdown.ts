@@ -8,7 +8,7 @@ const NOTICE_MS = 2_000
 /** What is left of the grace, at its end, for the answers that are given then. */
 const LAST_ANSWERS_MS = 1_000
 
-export type ShutdownParts = {
+export type ShutdownDeps = {
   drain: Drain
   /** Ends every call upstream, so that whoever still waits for one is told. */
   abandonCalls(): Promise<void>
@@ -26,7 +26,7 @@ export function closeWhileDraining(app: FastifyInstance, drain: Drain): void {
  * Ends the gateway within the grace, whatever hangs: everyone who waits is answered at once, what is under
  * way gets its time, the rest is cut off. Resolves when everything is closed, or the grace is all but over.
  */
-export async function shutDown(app: FastifyInstance, parts: ShutdownParts): Promise<void> {
+export async function shutDown(app: FastifyInstance, parts: ShutdownDeps): Promise<void> {
   const { drain, abandonCalls, graceMs } = parts
   drain.begin()
   app.server.closeIdleConnections()

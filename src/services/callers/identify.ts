@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { type Credential, createCookieCredential } from '../../cloud/credential.ts'
 import { type CallerRules, PLAIN_SCOPES, SCOPES } from '../../domain/caller.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Directory, KnownApp } from './caller-registry.ts'
+import type { CallerRegistry, RegisteredApp } from './caller-registry.ts'
 import type { Caller } from './request-context.ts'
 
 /** What a request says of who sent it. Each at most once: two of a kind were refused before. */
@@ -10,7 +10,7 @@ export type PresentedCredentials = { authorization: string | undefined; cookieTo
 
 export type IdentifyOptions = {
   /** Read anew for each request. */
-  directory: Directory
+  directory: CallerRegistry
   /** The credential of whoever comes without a token; undefined unless GATEWAY_AUTH=none. */
   anyone: Credential | undefined
   cookieMode: boolean
@@ -47,9 +47,9 @@ export function createIdentify(options: IdentifyOptions): Identify {
 }
 
 /** Every hash is compared, each in constant time: how long it takes tells nothing about any token. */
-function findApp(apps: readonly KnownApp[], authorization: string): Caller | undefined {
+function findApp(apps: readonly RegisteredApp[], authorization: string): Caller | undefined {
   const presented = createHash('sha256').update(toToken(authorization)).digest()
-  let found: KnownApp | undefined
+  let found: RegisteredApp | undefined
   for (const app of apps) {
     for (const hash of app.tokenHashes) if (timingSafeEqual(hash, presented)) found = app
   }

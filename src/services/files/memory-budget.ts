@@ -12,7 +12,7 @@ export type Lease = {
 }
 
 /** The memory for parts on their way, over all uploads of this process. */
-export type ByteBudget = {
+export type MemoryBudget = {
   /** Bytes that are held at the moment. */
   readonly held: number
   /**
@@ -24,7 +24,7 @@ export type ByteBudget = {
 
 type Waiter = { bytes: number; admit: () => void }
 
-export function createByteBudget(options: { limitBytes: number; maxWaitMs: number }): ByteBudget {
+export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: number }): MemoryBudget {
   const { limitBytes, maxWaitMs } = options
   const queue = new Set<Waiter>()
   let held = 0

@@ -1,4 +1,4 @@
-import type { Part, PartStore } from '../../cloud/part-uploader.ts'
+import type { Part, PartUploader } from '../../cloud/part-uploader.ts'
 import { retryPauseMs } from '../../domain/retry.ts'
 import { GatewayError } from '../../errors.ts'
 import { pause, UploadAborted } from './abort.ts'
@@ -9,8 +9,8 @@ const MAX_PARTS_AT_ONCE = 4
 /** How often a part is sent before the upload is given up. */
 const MAX_TRIES = 3
 
-export type PartSenderParts = {
-  store: PartStore
+export type PartSenderDeps = {
+  store: PartUploader
   random: () => number
   /** Ends everything when it aborts. */
   abort: AbortController
@@ -20,12 +20,12 @@ export type PartSenderParts = {
 
 /** Sends the parts of one upload side by side. The first part that fails ends all the others. */
 export class PartSender {
-  readonly #parts: PartSenderParts
+  readonly #parts: PartSenderDeps
   #places = MAX_PARTS_AT_ONCE
   #error: unknown
   #wake: (() => void) | undefined
 
-  constructor(parts: PartSenderParts) {
+  constructor(parts: PartSenderDeps) {
     this.#parts = parts
   }
 

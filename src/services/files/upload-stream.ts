@@ -1,4 +1,4 @@
-import type { PartStore } from '../../cloud/part-uploader.ts'
+import type { PartUploader } from '../../cloud/part-uploader.ts'
 import type { UploadApi } from '../../cloud/upload-api.ts'
 import { extensionOf } from '../../domain/file-names.ts'
 import { partBytes, type UploadPlan } from '../../domain/upload-plan.ts'
@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import { UploadAborted, unlessAborted } from './abort.ts'
 import { type ByteSource, FileIntake } from './file-intake.ts'
-import type { ByteBudget, Lease } from './memory-budget.ts'
+import type { Lease, MemoryBudget } from './memory-budget.ts'
 import { PartBuffer, type SlabPool } from './part-buffer.ts'
 import { PartSender } from './part-sender.ts'
 import type { Spool } from './spool.ts'
@@ -33,15 +33,15 @@ export type IncomingFile = {
 }
 
 /** What it takes to bring a file to the store. */
-export type UploadStreamParts = {
+export type UploadStreamDeps = {
   api: Pick<UploadApi, 'init'>
-  store: PartStore
-  budget: ByteBudget
+  store: PartUploader
+  budget: MemoryBudget
   /**
    * Part of `budget`: how much of it may be read ahead. Who has read ahead asks for more while it holds that,
    * so all of it taken like this would leave everyone waiting for everyone.
    */
-  aheadBudget: ByteBudget
+  aheadBudget: MemoryBudget
   slabs: SlabPool
   spool: Spool
   random: () => number
@@ -52,7 +52,7 @@ export type StoredUpload = { plan: UploadPlan; sha256: string | undefined }
 
 /** One file on its way to the store; `abort` ends it, and is aborted when a part of it fails. */
 export class UploadStream {
-  readonly #parts: UploadStreamParts
+  readonly #parts: UploadStreamDeps
   readonly #context: RequestContext
   readonly #file: IncomingFile
   readonly #limitBytes: number
@@ -61,11 +61,11 @@ export class UploadStream {
   /** Memory for what was read ahead and is not yet part of a part. */
   #ahead: Lease | undefined
   /** Leave to hold it, until no more has to be asked for beside it. */
-  #aheadLeave: Lease | undefined
+  #readAheadPermit: Lease | undefined
   #aheadBuffer: PartBuffer | undefined
 
   constructor(
-    parts: UploadStreamParts,
+    parts: UploadStreamDeps,
     context: RequestContext,
     file: IncomingFile,
     limitBytes: number,
@@ -87,7 +87,7 @@ export class UploadStream {
       return await this.#spool()
     } finally {
       this.#ahead?.release()
-      this.#aheadLeave?.release()
+      this.#readAheadPermit?.release()
     }
   }
 
@@ -95,7 +95,7 @@ export class UploadStream {
   async #findSize(): Promise<number | undefined> {
     const { expectedBytes } = this.#file
     const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
-    this.#aheadLeave = await this.#lease(bytes, this.#parts.aheadBudget)
+    this.#readAheadPermit = await this.#lease(bytes, this.#parts.aheadBudget)
     const lease = await this.#lease(bytes)
     this.#ahead = lease
     const { bytes: aheadBytes, chunks } = await this.#intake.collect(this.#newAheadBuffer(bytes), bytes)
@@ -103,7 +103,7 @@ export class UploadStream {
     if (aheadBytes < bytes) {
       this.#ahead = lease.split(aheadBytes)
       lease.release()
-      this.#aheadLeave.release()
+      this.#readAheadPermit.release()
       return aheadBytes
     }
     if (expectedBytes !== undefined && expectedBytes > this.#limitBytes) {
@@ -134,7 +134,7 @@ export class UploadStream {
       this.#leaveAhead()
       this.#ahead?.release()
       this.#ahead = undefined
-      this.#aheadLeave?.release()
+      this.#readAheadPermit?.release()
       const intake = new FileIntake(spooled.source, {
         limitBytes: this.#limitBytes,
         hash: false,
@@ -190,7 +190,7 @@ export class UploadStream {
     }
     try {
       leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
-      if (this.#ahead?.bytes === 0) this.#aheadLeave?.release()
+      if (this.#ahead?.bytes === 0) this.#readAheadPermit?.release()
       const buffer = await intake.collect(new PartBuffer(this.#parts.slabs, bytes), bytes)
       if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
       this.#leaveAhead()

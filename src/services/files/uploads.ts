@@ -8,7 +8,7 @@ import type { Drain } from '../drain.ts'
 import { pause, UploadAborted } from './abort.ts'
 import { tooLarge } from './file-intake.ts'
 import { SlabPool } from './part-buffer.ts'
-import { type IncomingFile, UploadStream, type UploadStreamParts } from './upload-stream.ts'
+import { type IncomingFile, UploadStream, type UploadStreamDeps } from './upload-stream.ts'
 
 /** How often the last step of an upload is asked for. */
 const FINALISE_TRIES = 3
@@ -52,14 +52,14 @@ export type Uploads = {
   readonly heldBytes: number
 }
 
-export type UploadsParts = Omit<UploadStreamParts, 'slabs' | 'api'> & {
+export type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
   api: UploadApi
   owners: Owners
   drain: Drain
   maxUploadBytes: number
 }
 
-export function createUploads(given: UploadsParts): Uploads {
+export function createUploads(given: UploadsDeps): Uploads {
   const parts = { ...given, slabs: new SlabPool() }
   const { api, budget, drain, owners } = parts
   const limitBytes = ({ caller }: RequestContext) =>
@@ -105,7 +105,7 @@ export function createUploads(given: UploadsParts): Uploads {
 
 /** Asking again is safe. */
 async function finalise(
-  { api, random }: UploadsParts,
+  { api, random }: UploadsDeps,
   context: RequestContext,
   name: string,
   { uploadID, sizeBytes }: UploadPlan,

@@ -10,7 +10,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
 import type { ServiceLog } from '../service-log.ts'
-import type { PackageInfo } from './package-cache.ts'
+import type { PackageCache } from './package-cache.ts'
 
 /** How often it is said of one function that its inputs are not checked. */
 const WARN_EVERY_MS = 60_000
@@ -35,8 +35,8 @@ export type NamedFunctions = {
   prepare(context: Asker, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
 
-export type NamedFunctionsParts = {
-  packageInfo: PackageInfo
+export type NamedFunctionsDeps = {
+  packageInfo: PackageCache
   now: () => number
   log: ServiceLog
 }
@@ -47,7 +47,7 @@ type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSc
 /** `functions` is asked anew by each request, so that a configuration can be changed under way. */
 export function createNamedFunctions(
   functions: () => readonly FunctionConfig[],
-  parts: NamedFunctionsParts,
+  parts: NamedFunctionsDeps,
 ): NamedFunctions {
   const { packageInfo, now, log } = parts
   const warnings = new Warnings(log, now)

@@ -22,12 +22,12 @@ export type PackageVersion = { packageName: string; packageVersion: string }
  * a tag is resolved again after a minute. Callers of different credentials may see different packages, and
  * share nothing. Whoever asks for the same at once shares one request.
  */
-export type PackageInfo = {
+export type PackageCache = {
   /** Undefined when the registry is away, or says nothing that can be used. Never throws. */
   find(caller: Caller, wanted: PackageVersion): Promise<PackageSchemas | undefined>
 }
 
-export type PackageInfoParts = {
+export type PackageCacheDeps = {
   registry: RegistryApi
   now: () => number
   /** How long a run waits for the registry at most. */
@@ -38,7 +38,7 @@ export type PackageInfoParts = {
 
 type Entry = { found: PackageSchemas | undefined; askedAtMs: number; failedAtMs: number; bytes: number }
 
-export function createPackageInfo({ registry, now, lookUpMs, onFailure }: PackageInfoParts): PackageInfo {
+export function createPackageCache({ registry, now, lookUpMs, onFailure }: PackageCacheDeps): PackageCache {
   const cache = new EntryCache()
   const underWay = new Map<string, Promise<PackageSchemas | undefined>>()
 

@@ -10,7 +10,7 @@ import {
   toRecordKey,
   writeRecord,
 } from '../../domain/idempotency.ts'
-import type { EndedTask } from '../../domain/task.ts'
+import type { FinishedTask } from '../../domain/task.ts'
 import type { SearchTimes } from '../../domain/task-search.ts'
 import { type FailureCode, GatewayError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
@@ -21,7 +21,7 @@ import type { ServiceLog } from '../service-log.ts'
 import { createTaskListings, type ReadPage } from '../tasks/list-scan.ts'
 import { createProcessLease, type ProcessLease } from './process-lease.ts'
 import { claimTask, createRecover, type Finding, type Recover } from './recovery.ts'
-import { writeLater } from './retry-write.ts'
+import { retryInBackground } from './retry-write.ts'
 
 /** A key as its caller gave it, and what identifies the request that came with it. */
 export type KeyUse = { key: string; fingerprint: string }
@@ -35,9 +35,9 @@ export type CreatedTask = {
   createdAtMs: number
   answer: Buffer
   isReplayed: boolean
-  end: EndedTask | undefined
+  end: FinishedTask | undefined
   /** Keeps the end of the task with its key, if it has one; what goes wrong is of no consequence. */
-  keepEnd(end: EndedTask): void
+  saveOutcome(end: FinishedTask): void
 }
 
 /** A task as its create gave it. */
@@ -80,7 +80,7 @@ const IDEMPOTENCY_TIMES: IdempotencyTimes = {
   skewMs: 15_000,
 }
 
-export type IdempotencyParts = {
+export type IdempotencyDeps = {
   store: Store
   owners: Owners
   drain: Drain
@@ -91,7 +91,7 @@ export type IdempotencyParts = {
   times?: Partial<IdempotencyTimes> | undefined
 }
 
-type Tools = Omit<IdempotencyParts, 'times'> & {
+type Tools = Omit<IdempotencyDeps, 'times'> & {
   times: IdempotencyTimes
   lease: ProcessLease
   recover: Recover
@@ -99,7 +99,7 @@ type Tools = Omit<IdempotencyParts, 'times'> & {
 
 type Attempt = { fingerprint: string; task: Promise<CreatedTask> }
 
-export function createIdempotency(parts: IdempotencyParts): Idempotency {
+export function createIdempotency(parts: IdempotencyDeps): Idempotency {
   const { store, readPage, now } = parts
   const times = { ...IDEMPOTENCY_TIMES, ...parts.times }
   const listings = createTaskListings(readPage, now)
@@ -298,7 +298,7 @@ class KeyedCreate {
     } catch (err) {
       log.warn({ err, taskID }, 'the task of a key is not written down yet')
       // Until it is, the lost create of another key could be taken to have made it.
-      writeLater(async () => {
+      retryInBackground(async () => {
         const isOurs = await claimTask(store, recordKey, taskID, startedAtMs)
         if (isOurs) await Promise.all([this.#move(text, record), this.#recordOwner(taskID)])
       })
@@ -309,13 +309,13 @@ class KeyedCreate {
   #toTask(record: RecordOf<'created' | 'ended'>, text: string, isReplayed: boolean): CreatedTask {
     const { taskID, createdAtMs, answer } = record
     let isKept = record.state === 'ended'
-    const keepEnd = (end: EndedTask) => {
+    const saveOutcome = (end: FinishedTask) => {
       const ended = record.state === 'created' && !isKept ? toEndedRecord(record, end) : undefined
       isKept = true
       if (ended !== undefined) this.#move(text, ended).catch(() => {})
     }
     const end = record.state === 'ended' ? record.end : undefined
-    return { taskID, createdAtMs, answer: Buffer.from(answer), isReplayed, end, keepEnd }
+    return { taskID, createdAtMs, answer: Buffer.from(answer), isReplayed, end, saveOutcome }
   }
 
   /** Replaces the record by the next; what another request wrote meanwhile stays. */

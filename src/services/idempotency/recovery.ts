@@ -17,7 +17,7 @@ export type Finding =
   | { kind: 'absent' }
   | { kind: 'unknown'; againAtMs: number | undefined }
 
-export type RecoveryParts = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
+export type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
 
 /**
  * Looks for the task of a lost create in the task list of the credential it was made with. A task that is
@@ -29,7 +29,7 @@ export type Recover = (
   record: RecordOf<'unknown'>,
 ) => Promise<Finding>
 
-export function createRecover({ store, listings, times, now }: RecoveryParts): Recover {
+export function createRecover({ store, listings, times, now }: RecoveryDeps): Recover {
   return async ({ caller }, recordKey, record) => {
     const listing = await listings.read(caller.credential, {
       notBeforeMs: now() - MAX_LISTING_AGE_MS,

@@ -7,7 +7,7 @@ const MAX_TRIES = 240
  * Tries a write that failed again until it succeeds, for about a minute. Nobody waits for it, and it keeps no
  * process alive. `write` may be carried out twice.
  */
-export function writeLater(write: () => Promise<void>): void {
+export function retryInBackground(write: () => Promise<void>): void {
   let tries = 0
   const wait = () => setTimeout(attempt, RETRY_MS).unref()
   const attempt = () => {

@@ -4,15 +4,15 @@ import { nextLookDelayMs } from '../../domain/polling.ts'
 import type { TaskState } from '../../domain/task.ts'
 import type { ListedTask } from '../../domain/task-page.ts'
 import type { Failure } from '../../errors.ts'
-import { ListTrust } from './list-backoff.ts'
+import { ListBackoff } from './list-backoff.ts'
 import { ListSweep } from './list-sweep.ts'
-import { LookBudget } from './poll-budget.ts'
-import { isFinal, tellsOfUpstream, toLookFailure } from './poll-failures.ts'
-import { createWatched, tellWaiters, type Watched } from './polled-task.ts'
-import type { Waiter, WatcherOptions, WatchTarget } from './task-poller.ts'
+import { PollBudget } from './poll-budget.ts'
+import { isFinal, tellsOfUpstream, toPollFailure } from './poll-failures.ts'
+import { createPolledTask, type PolledTask, tellWaiters } from './polled-task.ts'
+import type { PollTarget, TaskPollerOptions, Waiter } from './task-poller.ts'
 
 /** One look at one task. Rejects with `GatewayError`. */
-export type LookAt = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
+export type PollTask = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
 
 /** Up to so many tasks each is asked for by its id; of more the list tells at less cost. */
 const MANY_TASKS = 20
@@ -32,20 +32,20 @@ const BACKLOG_SWEEP_MS = 1_000
  * one timer. Of many tasks the list is asked, page by page; what it does not show, and now and then what it
  * does, is asked for by id.
  */
-export class CredentialWatch {
+export class CredentialPoller {
   readonly #credential: Credential
-  readonly #options: WatcherOptions
-  readonly #tasks = new Map<string, Watched>()
+  readonly #options: TaskPollerOptions
+  readonly #tasks = new Map<string, PolledTask>()
   /** When the next look at each is due, by id or in the list. */
-  readonly #due = new DueQueue<Watched>()
+  readonly #due = new DueQueue<PolledTask>()
   /** When each is to be asked for by id, whatever the list shows. */
-  readonly #checks = new DueQueue<Watched>()
+  readonly #checks = new DueQueue<PolledTask>()
   /** Due, and to be asked for by id: in the order in which they came. */
-  readonly #byID = new Set<Watched>()
+  readonly #byID = new Set<PolledTask>()
   /** Known to have ended; their results are fetched outside the budget. */
-  readonly #ended = new Set<Watched>()
-  readonly #budget: LookBudget
-  readonly #trust = new ListTrust()
+  readonly #ended = new Set<PolledTask>()
+  readonly #budget: PollBudget
+  readonly #trust = new ListBackoff()
   /** What upstream showed last of suffering. */
   #trouble: Failure | undefined
   #fetches = 0
@@ -57,21 +57,21 @@ export class CredentialWatch {
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
 
-  constructor(credential: Credential, options: WatcherOptions) {
+  constructor(credential: Credential, options: TaskPollerOptions) {
     this.#credential = credential
     this.#options = options
-    this.#budget = new LookBudget(options.pollRate, options.now(), options.random)
+    this.#budget = new PollBudget(options.pollRate, options.now(), options.random)
   }
 
   get size(): number {
     return this.#tasks.size
   }
 
-  join(target: WatchTarget, waiter: Waiter): () => void {
+  join(target: PollTarget, waiter: Waiter): () => void {
     const watched = this.#tasks.get(target.taskID) ?? this.#begin(target)
     watched.waiters.add(waiter)
     if (watched.state !== undefined) waiter.onState(watched.state)
-    else if (this.#budget.isPaused && this.#trouble !== undefined) waiter.onSetback?.(this.#trouble)
+    else if (this.#budget.isPaused && this.#trouble !== undefined) waiter.onRetry?.(this.#trouble)
     return () => this.#leave(watched, waiter)
   }
 
@@ -79,8 +79,8 @@ export class CredentialWatch {
     for (const watched of [...this.#tasks.values()]) this.#end(watched)
   }
 
-  #begin(target: WatchTarget): Watched {
-    const watched = createWatched(target)
+  #begin(target: PollTarget): PolledTask {
+    const watched = createPolledTask(target)
     const now = this.#options.now()
     this.#tasks.set(watched.taskID, watched)
     const firstLookMs = nextLookDelayMs(0, this.#options.random())
@@ -92,12 +92,12 @@ export class CredentialWatch {
     return watched
   }
 
-  #leave(watched: Watched, waiter: Waiter): void {
+  #leave(watched: PolledTask, waiter: Waiter): void {
     watched.waiters.delete(waiter)
     if (watched.waiters.size === 0 && this.#tasks.get(watched.taskID) === watched) this.#end(watched)
   }
 
-  #end(watched: Watched): void {
+  #end(watched: PolledTask): void {
     this.#tasks.delete(watched.taskID)
     this.#unplan(watched)
     watched.look?.abort()
@@ -109,7 +109,7 @@ export class CredentialWatch {
   }
 
   /** Takes a task out of everything that would have it asked for. */
-  #unplan(watched: Watched): void {
+  #unplan(watched: PolledTask): void {
     this.#due.remove(watched)
     this.#checks.remove(watched)
     this.#byID.delete(watched)
@@ -161,7 +161,7 @@ export class CredentialWatch {
   #nextStep(now: number): (() => void) | undefined {
     const [ended] = this.#ended
     // Nothing is fetched beside the budget while upstream suffers, but a fetch may be the probe.
-    if (this.#budget.isPaused && ended !== undefined) return () => void this.#lookAt(ended)
+    if (this.#budget.isPaused && ended !== undefined) return () => void this.#pollTask(ended)
     this.#beginSweep(now)
     const sweep = this.#sweep?.isPageUnderWay ? undefined : this.#sweep
     const [byID] = this.#byID
@@ -171,7 +171,7 @@ export class CredentialWatch {
     if (isCheckDue && (isIdle || this.#turn % CHECK_SHARE === 0)) return () => this.#check()
     if (sweep !== undefined && (byID === undefined || this.#turn % 2 === 0))
       return () => void this.#readPage(sweep)
-    return byID === undefined ? undefined : () => void this.#lookAt(byID)
+    return byID === undefined ? undefined : () => void this.#pollTask(byID)
   }
 
   /**
@@ -182,8 +182,8 @@ export class CredentialWatch {
     if (this.#sweep !== undefined) return
     const isBacklog = this.#byID.size > MANY_TASKS && now >= this.#sweptAtMs + BACKLOG_SWEEP_MS
     if (!isBacklog && this.#nextLookMs() > now) return
-    const isListed = this.#isMany() && this.#trust.isWorthAsking(now)
-    const sought = new Set<Watched>(isBacklog ? this.#byID : [])
+    const isListed = this.#isMany() && this.#trust.shouldTryList(now)
+    const sought = new Set<PolledTask>(isBacklog ? this.#byID : [])
     // What falls due while the pages are read is sought with the rest, or each page would begin a sweep anew.
     const untilMs = isListed ? now + this.#sweepTookMs : now
     while (this.#nextLookMs() <= untilMs) {
@@ -219,7 +219,7 @@ export class CredentialWatch {
         this.#budget.abandoned()
         return this.#arm()
       }
-      this.#noteListFailure(toLookFailure(error), startedAtMs)
+      this.#noteListFailure(toPollFailure(error), startedAtMs)
       sweep.isOver = true
     }
     sweep.isPageUnderWay = false
@@ -250,7 +250,7 @@ export class CredentialWatch {
     this.#trouble = failure
     this.#budget.failed(failure, startedAtMs, now)
     for (const { state, waiters } of this.#tasks.values()) {
-      if (state === undefined) tellWaiters(waiters, (waiter) => waiter.onSetback?.(failure))
+      if (state === undefined) tellWaiters(waiters, (waiter) => waiter.onRetry?.(failure))
     }
   }
 
@@ -273,7 +273,7 @@ export class CredentialWatch {
     return true
   }
 
-  #putOff(watched: Watched, random: number, mostMs = Number.POSITIVE_INFINITY): void {
+  #putOff(watched: PolledTask, random: number, mostMs = Number.POSITIVE_INFINITY): void {
     const now = this.#options.now()
     const delayMs = nextLookDelayMs(now - watched.createdAtMs, random)
     this.#due.push(watched, now + Math.min(delayMs, mostMs))
@@ -281,7 +281,7 @@ export class CredentialWatch {
 
   #check(): void {
     const watched = this.#checks.pop()
-    if (watched !== undefined && watched.look === undefined) void this.#lookAt(watched)
+    if (watched !== undefined && watched.look === undefined) void this.#pollTask(watched)
   }
 
   #fetchResults(): void {
@@ -289,7 +289,7 @@ export class CredentialWatch {
     for (const watched of this.#ended) {
       if (this.#fetches >= limit || this.#budget.isPaused) return
       this.#fetches += 1
-      void this.#lookAt(watched, true).finally(() => {
+      void this.#pollTask(watched, true).finally(() => {
         this.#fetches -= 1
         this.#fetchResults()
       })
@@ -297,14 +297,14 @@ export class CredentialWatch {
   }
 
   /** Asks for one task. `isFetch`: it is known to have ended, so the request is not one of the budget's. */
-  async #lookAt(watched: Watched, isFetch = false): Promise<void> {
-    const { now, lookAt, random } = this.#options
+  async #pollTask(watched: PolledTask, isFetch = false): Promise<void> {
+    const { now, pollTask, random } = this.#options
     this.#unplan(watched)
     const look = new AbortController()
     watched.look = look
     const startedAtMs = now()
     try {
-      const state = await lookAt(this.#credential, watched.taskID, look.signal)
+      const state = await pollTask(this.#credential, watched.taskID, look.signal)
       watched.look = undefined
       this.#budget.succeeded()
       watched.missingSinceMs = undefined
@@ -313,7 +313,7 @@ export class CredentialWatch {
     } catch (error) {
       watched.look = undefined
       if (look.signal.aborted) this.#budget.abandoned()
-      else this.#stumble(watched, toLookFailure(error), startedAtMs, isFetch)
+      else this.#stumble(watched, toPollFailure(error), startedAtMs, isFetch)
     }
     if (this.#tasks.get(watched.taskID) === watched && !this.#ended.has(watched)) {
       this.#putOff(watched, random())
@@ -326,14 +326,14 @@ export class CredentialWatch {
     this.#arm()
   }
 
-  #tell(watched: Watched, state: TaskState): void {
+  #tell(watched: PolledTask, state: TaskState): void {
     watched.state = state
     // Forgotten before anyone is told of its end: who joins from now on looks for itself.
     if (state.kind !== 'running') this.#end(watched)
     tellWaiters(watched.waiters, (waiter) => waiter.onState(state))
   }
 
-  #stumble(watched: Watched, failure: Failure, startedAtMs: number, isFetch: boolean): void {
+  #stumble(watched: PolledTask, failure: Failure, startedAtMs: number, isFetch: boolean): void {
     const now = this.#options.now()
     if (failure.code === 'not_found') watched.missingSinceMs ??= now
     if (tellsOfUpstream(failure)) {
@@ -343,7 +343,7 @@ export class CredentialWatch {
     const patienceMs = this.#options.notFoundMs
     const missingForMs = existed(watched) ? now - (watched.missingSinceMs ?? now) : patienceMs
     if (!isFinal(failure, missingForMs >= patienceMs)) {
-      tellWaiters(watched.waiters, (waiter) => waiter.onSetback?.(failure))
+      tellWaiters(watched.waiters, (waiter) => waiter.onRetry?.(failure))
       return
     }
     this.#end(watched)
@@ -358,6 +358,6 @@ function toRunning(last: TaskState | undefined, status: string, progress: number
 }
 
 /** Whether a task is known to exist, so that upstream not knowing it may pass. */
-function existed({ isOwn, state }: Watched): boolean {
+function existed({ isOwn, state }: PolledTask): boolean {
   return isOwn || state !== undefined
 }

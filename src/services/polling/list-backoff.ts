@@ -7,13 +7,13 @@ const USELESS_PAGES = 3
 const TRY_AGAIN = 16
 
 /** Whether the task list is worth asking: not while it fails, and seldom when it shows nothing of interest. */
-export class ListTrust {
+export class ListBackoff {
   #failures = 0
   #pausedUntilMs = 0
   #uselessPages = 0
 
   /** Asked each time that tasks fall due; counts the times. */
-  isWorthAsking(nowMs: number): boolean {
+  shouldTryList(nowMs: number): boolean {
     if (nowMs < this.#pausedUntilMs) return false
     if (this.#uselessPages < USELESS_PAGES) return true
     this.#uselessPages += 1

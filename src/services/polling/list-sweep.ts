@@ -1,5 +1,5 @@
 import type { PageQuery } from '../tasks/list-scan.ts'
-import type { Watched } from './polled-task.ts'
+import type { PolledTask } from './polled-task.ts'
 
 /** Upstream's largest page. */
 const PAGE_SIZE = 100
@@ -7,7 +7,7 @@ const PAGE_SIZE = 100
 const FEW_LEFT = 2
 /** From so many on it is worth while to read the list of running tasks too. */
 const MANY_LEFT = 10
-/** Watched tasks expected of a page before one was read; how much is remembered of it; below which reading ends. */
+/** PolledTask tasks expected of a page before one was read; how much is remembered of it; below which reading ends. */
 const FIRST_YIELD = 4
 const YIELD_MEMORY = 0.8
 const LEAST_YIELD = 0.6
@@ -18,7 +18,7 @@ const LEAST_YIELD = 0.6
  */
 export class ListSweep {
   /** Due, and not shown so far. */
-  readonly #sought: Set<Watched>
+  readonly #sought: Set<PolledTask>
   #status: 'running' | undefined
   #nextToken: string | undefined
   #yield = FIRST_YIELD
@@ -26,7 +26,7 @@ export class ListSweep {
   isPageUnderWay = false
   isOver = false
 
-  constructor(sought: Set<Watched>) {
+  constructor(sought: Set<PolledTask>) {
     this.#sought = sought
   }
 
@@ -35,18 +35,18 @@ export class ListSweep {
   }
 
   /** The tasks that no page has shown. */
-  get left(): ReadonlySet<Watched> {
+  get left(): ReadonlySet<PolledTask> {
     return this.#sought
   }
 
   /** A page has shown a watched task; says whether it was sought. */
-  note(watched: Watched): boolean {
+  note(watched: PolledTask): boolean {
     this.#shown += 1
     return this.#sought.delete(watched)
   }
 
   /** The task need not be sought any more. */
-  forget(watched: Watched): void {
+  forget(watched: PolledTask): void {
     this.#sought.delete(watched)
   }
 

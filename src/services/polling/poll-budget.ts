@@ -13,7 +13,7 @@ const LEAST_RATE = 5
  * How often one credential may look at running tasks: a rate, a pause after upstream showed that it suffers,
  * then one look alone until it is seen to answer, then less than the rate for a while.
  */
-export class LookBudget {
+export class PollBudget {
   readonly #ratePerSecond: number
   readonly #random: () => number
   readonly #burst: number

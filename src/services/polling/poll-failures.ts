@@ -1,7 +1,7 @@
 import { type Failure, GatewayError } from '../../errors.ts'
 
 /** What a rejected look went wrong with. */
-export function toLookFailure(error: unknown): Failure {
+export function toPollFailure(error: unknown): Failure {
   return error instanceof GatewayError ? error.failure : { code: 'internal' }
 }
 

@@ -1,8 +1,8 @@
 import { NEW_TASK, type TaskState } from '../../domain/task.ts'
-import type { Waiter, WatchTarget } from './task-poller.ts'
+import type { PollTarget, Waiter } from './task-poller.ts'
 
 /** A task under watch: who waits for it and what was last seen. */
-export type Watched = {
+export type PolledTask = {
   readonly taskID: string
   readonly createdAtMs: number
   /** Created by us just now: upstream may need a moment until it knows it. */
@@ -18,7 +18,7 @@ export type Watched = {
   isEndFollowed: boolean
 }
 
-export function createWatched({ taskID, createdAtMs, isNew, isOwn = isNew }: WatchTarget): Watched {
+export function createPolledTask({ taskID, createdAtMs, isNew, isOwn = isNew }: PollTarget): PolledTask {
   return {
     taskID,
     createdAtMs,

@@ -7,9 +7,9 @@ import type { Owners } from '../callers/owners.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import { requireFunction, requirePackage } from '../callers/rules.ts'
 import type { Drain } from '../drain.ts'
-import type { FindPlainProblems } from '../functions/input-validation.ts'
+import type { ValidateDirectInputs } from '../functions/input-validation.ts'
 import type { CreatedTask, Idempotency, KeyUse, MadeTask } from '../idempotency/keyed-create.ts'
-import { writeLater } from '../idempotency/retry-write.ts'
+import { retryInBackground } from '../idempotency/retry-write.ts'
 import type { ServiceLog } from '../service-log.ts'
 import type { Breaker } from './breaker.ts'
 
@@ -24,7 +24,7 @@ export type CreateTask = (
   keyUse?: KeyUse,
 ) => Promise<CreatedTask>
 
-export type CreateTaskParts = {
+export type CreateTaskDeps = {
   api: TaskApi
   owners: Owners
   drain: Drain
@@ -34,10 +34,10 @@ export type CreateTaskParts = {
   now: () => number
   log: ServiceLog
   /** Left out, the inputs of plain creates are not looked at. */
-  findPlainProblems?: FindPlainProblems | undefined
+  validateDirectInputs?: ValidateDirectInputs | undefined
 }
 
-export function createCreateTask(parts: CreateTaskParts): CreateTask {
+export function createCreateTask(parts: CreateTaskDeps): CreateTask {
   const { owners, drain, limits, idempotency, breaker, log } = parts
   return async (context, request, keyUse) => {
     if (drain.draining) throw new GatewayError({ code: 'draining' })
@@ -62,9 +62,9 @@ export function createCreateTask(parts: CreateTaskParts): CreateTask {
     const record = () => owners.record(context, made.taskID)
     await record().catch((error) => {
       log.warn({ err: error, taskID: made.taskID }, 'owner not recorded yet')
-      writeLater(record)
+      retryInBackground(record)
     })
-    return { ...made, isReplayed: false, end: undefined, keepEnd: keepNothing }
+    return { ...made, isReplayed: false, end: undefined, saveOutcome: keepNothing }
   }
 }
 
@@ -76,7 +76,7 @@ const DOWN: ReadonlySet<number | undefined> = new Set([undefined, 502, 503, 504]
 
 /** Sends the create. The caller leaving must not cut it in half: it goes on to its end, and its task with it. */
 async function sendCreate(
-  { api, breaker, now }: CreateTaskParts,
+  { api, breaker, now }: CreateTaskDeps,
   { caller, trace }: RequestContext,
   request: CreateRequest,
 ): Promise<MadeTask> {
@@ -103,11 +103,11 @@ function authorise({ caller }: RequestContext, request: CreateRequest): void {
 }
 
 async function refuseWrongInputs(
-  { findPlainProblems }: CreateTaskParts,
+  { validateDirectInputs }: CreateTaskDeps,
   context: RequestContext,
   request: CreateRequest,
 ): Promise<void> {
-  const errors = request.inputProblems ?? (await findPlainProblems?.(context, request)) ?? []
+  const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
   if (errors.length === 0) return
   throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }

@@ -1,30 +1,30 @@
 import type { TaskApi } from '../../cloud/task-api.ts'
-import { type EndedTask, NEW_TASK, type TaskState } from '../../domain/task.ts'
+import { type FinishedTask, NEW_TASK, type TaskState } from '../../domain/task.ts'
 import { type Failure, GatewayError } from '../../errors.ts'
 import type { Limits } from '../callers/caller-limits.ts'
 import type { Owners } from '../callers/owners.ts'
 import { type Caller, type RequestContext, toCallContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
-import type { Watcher } from '../polling/task-poller.ts'
+import type { TaskPoller } from '../polling/task-poller.ts'
 import type { CreateTask } from './create-task.ts'
-import type { Admission } from './wait-slots.ts'
+import type { WaitSlots } from './wait-slots.ts'
 
 /**
  * A task to wait for. `isNew`: created just now, so there is no need to ask at once. `isOwn`: known to be the
- * caller's. `end`: how it ended, if that is known already; `keepEnd` is told once it is.
+ * caller's. `end`: how it ended, if that is known already; `saveOutcome` is told once it is.
  */
 export type AwaitedTask = {
   taskID: string
   createdAtMs: number
   isNew: boolean
   isOwn?: boolean
-  end?: EndedTask | undefined
-  keepEnd?: (end: EndedTask) => void
+  end?: FinishedTask | undefined
+  saveOutcome?: (end: FinishedTask) => void
 }
 
 /** How a wait ends; its time being over is one of its ends. `ageMs` is how long the task has run, as far as we know. */
-export type RunEnd =
-  | { kind: 'ended'; taskID: string; task: EndedTask }
+export type RunOutcome =
+  | { kind: 'ended'; taskID: string; task: FinishedTask }
   | { kind: 'pending'; taskID: string; status: string; progress: number; ageMs: number }
 
 export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void }
@@ -40,26 +40,26 @@ export type Runs = {
   requireCreate(context: RequestContext): void
   create: CreateTask
   /** Where a task stands right now, from one request. */
-  look(context: RequestContext, taskID: string): Promise<RunEnd>
+  look(context: RequestContext, taskID: string): Promise<RunOutcome>
   /**
    * Waits until the task has ended, the time is over, the caller has left or the process ends. Throws
    * `GatewayError` with the task's id when the task can't be watched.
    */
-  wait(context: RequestContext, awaited: AwaitedTask, options: WaitOptions): Promise<RunEnd>
+  wait(context: RequestContext, awaited: AwaitedTask, options: WaitOptions): Promise<RunOutcome>
 }
 
-export type RunsParts = {
+export type RunsDeps = {
   api: TaskApi
   createTask: CreateTask
   owners: Owners
-  watcher: Watcher
-  admission: Admission
+  watcher: TaskPoller
+  admission: WaitSlots
   drain: Drain
   limits: Limits
   now: () => number
 }
 
-export function createRuns(parts: RunsParts): Runs {
+export function createRuns(parts: RunsDeps): Runs {
   const { api, createTask, owners } = parts
   return {
     enter: ({ caller }) => enter(parts, caller),
@@ -71,19 +71,19 @@ export function createRuns(parts: RunsParts): Runs {
       return toRunEnd(taskID, state, 0)
     },
     wait: async (context, awaited, options) => {
-      const { taskID, isOwn, end, keepEnd } = awaited
+      const { taskID, isOwn, end, saveOutcome } = awaited
       // Whoever created a task is its owner, recorded or not.
       if (!isOwn) await owners.require(context, taskID)
       if (end !== undefined) return { kind: 'ended', taskID, task: end }
       const outcome = await waitForEnd(parts, context, awaited, options)
-      if (outcome.kind === 'ended') keepEnd?.(outcome.task)
+      if (outcome.kind === 'ended') saveOutcome?.(outcome.task)
       return outcome
     },
   }
 }
 
 /** A place is taken whole or not at all. */
-function enter({ limits, admission }: Pick<RunsParts, 'limits' | 'admission'>, caller: Caller): () => void {
+function enter({ limits, admission }: Pick<RunsDeps, 'limits' | 'admission'>, caller: Caller): () => void {
   const leaveOwn = limits.enterRun(caller)
   try {
     const leave = admission.enter()
@@ -97,7 +97,7 @@ function enter({ limits, admission }: Pick<RunsParts, 'limits' | 'admission'>, c
   }
 }
 
-function toRunEnd(taskID: string, state: TaskState, ageMs: number): RunEnd {
+function toRunEnd(taskID: string, state: TaskState, ageMs: number): RunOutcome {
   if (state.kind !== 'running') return { kind: 'ended', taskID, task: state }
   return { kind: 'pending', taskID, status: state.status, progress: state.progress, ageMs }
 }
@@ -107,11 +107,11 @@ const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0
 
 /** Whatever happens first ends the wait, and everything that was set up for it is taken down then. */
 function waitForEnd(
-  { watcher, drain, now }: Pick<RunsParts, 'watcher' | 'drain' | 'now'>,
+  { watcher, drain, now }: Pick<RunsDeps, 'watcher' | 'drain' | 'now'>,
   context: RequestContext,
   awaited: AwaitedTask,
   options: WaitOptions,
-): Promise<RunEnd> {
+): Promise<RunOutcome> {
   const { taskID, createdAtMs, isNew, isOwn = isNew } = awaited
   return new Promise((resolve, reject) => {
     let state: TaskState | undefined = isNew ? NEW_TASK : undefined
@@ -151,7 +151,7 @@ function waitForEnd(
           if (late || seen.kind !== 'running') stop()
         },
         onFailure: fail,
-        onSetback: (failure) => {
+        onRetry: (failure) => {
           setback = failure
           if (late) stop()
         },

@@ -4,14 +4,14 @@ import { GatewayError } from '../../errors.ts'
 const RETRY_AFTER_SECONDS = 5
 
 /** The places for requests that wait, in this process. */
-export type Admission = {
+export type WaitSlots = {
   /** Takes a place, before anything is created for it; returns what gives it back. Throws `overloaded`. */
   enter(): () => void
   readonly waiting: number
   readonly full: boolean
 }
 
-export function createAdmission(maxWaiting: number): Admission {
+export function createWaitSlots(maxWaiting: number): WaitSlots {
   let waiting = 0
   return {
     get waiting() {

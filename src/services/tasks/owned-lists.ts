@@ -23,7 +23,7 @@ type ListedTask = { taskID: string; bytes: Buffer }
 
 type Page = { tasks: ListedTask[]; nextToken: string | undefined }
 
-type ListParts = { api: TaskApi; owners: Owners }
+type ListDeps = { api: TaskApi; owners: Owners }
 
 /**
  * A page of the tasks that the caller may see, item by item in upstream's own bytes. Everyone who may see all
@@ -35,7 +35,7 @@ type ListParts = { api: TaskApi; owners: Owners }
  * of it is remembered by task, not by place: tasks that came, went or changed places in between do no harm.
  */
 export async function listTasks(
-  { api, owners }: ListParts,
+  { api, owners }: ListDeps,
   context: RequestContext,
   query: ListQuery,
 ): Promise<Buffer> {
@@ -62,7 +62,7 @@ export async function listTasks(
 
 /** The latest task of each workload, of which the caller sees its own. */
 export async function latestTasks(
-  { api, owners }: ListParts,
+  { api, owners }: ListDeps,
   context: RequestContext,
   workloadIDs: readonly string[],
 ): Promise<Buffer> {

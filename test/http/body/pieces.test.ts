@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { retryPauseMs } from '../../../src/domain/retry.ts'
 import { FileIntake } from '../../../src/services/files/file-intake.ts'
-import { createByteBudget } from '../../../src/services/files/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/services/files/memory-budget.ts'
 import { PartBuffer, SlabPool } from '../../../src/services/files/part-buffer.ts'
 import { createSpool } from '../../../src/services/files/spool.ts'
 
@@ -66,7 +66,7 @@ test('an intake gives exact amounts, whatever the chunks were', async () => {
 })
 
 test('room goes to who came first, and comes back in full', async () => {
-  const budget = createByteBudget({ limitBytes: 10, maxWaitMs: 1_000 })
+  const budget = createMemoryBudget({ limitBytes: 10, maxWaitMs: 1_000 })
   const first = await budget.take(6, never)
   const order: string[] = []
   const take = async (name: string, bytes: number) => {
@@ -89,7 +89,7 @@ test('room goes to who came first, and comes back in full', async () => {
 })
 
 test('who gives up waiting is not in the way of who comes after', async () => {
-  const budget = createByteBudget({ limitBytes: 10, maxWaitMs: 50 })
+  const budget = createMemoryBudget({ limitBytes: 10, maxWaitMs: 50 })
   const first = await budget.take(6, never)
   const abort = new AbortController()
   const large = budget.take(8, abort.signal)

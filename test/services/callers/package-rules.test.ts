@@ -10,11 +10,11 @@ beforeAll(async () => {
 afterAll(() => gateway.close())
 
 type Package = { packageName: string; packageVersion: string }
-type Door = (pkg: Package, token: string) => ReturnType<typeof send>
+type RouteAddress = (pkg: Package, token: string) => ReturnType<typeof send>
 
 /** Every way on which a package is named to us. */
-const DOORS: [string, Door][] = [
-  ...['/run', '/run?wait=0', '/tasks', '/v3/users/me/tasks'].map((path): [string, Door] => [
+const DOORS: [string, RouteAddress][] = [
+  ...['/run', '/run?wait=0', '/tasks', '/v3/users/me/tasks'].map((path): [string, RouteAddress] => [
     `POST ${path}`,
     (pkg, token) => {
       const type = path.startsWith('/v3') ? { type: 'serverless' } : {}

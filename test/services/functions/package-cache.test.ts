@@ -6,11 +6,11 @@ import { createUpstream } from '../../../src/cloud/upstream.ts'
 import { PLAIN_RULES } from '../../../src/domain/caller.ts'
 import { type Emulator, startEmulator } from '../../../src/emulator/emulator.ts'
 import type { Caller } from '../../../src/services/callers/request-context.ts'
-import { createPackageInfo, type PackageInfo } from '../../../src/services/functions/package-cache.ts'
+import { createPackageCache, type PackageCache } from '../../../src/services/functions/package-cache.ts'
 
 let emulator: Emulator
 let client: HttpClient
-let packageInfo: PackageInfo
+let packageInfo: PackageCache
 let failures: string[]
 /** The clock that the cache lives by. */
 let nowMs: number
@@ -23,7 +23,7 @@ beforeEach(async () => {
   const now = () => nowMs
   const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
   const onFailure = (_: object, code: string) => failures.push(code)
-  packageInfo = createPackageInfo({ registry, now, lookUpMs: 5_000, onFailure })
+  packageInfo = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')
 })
 afterEach(async () => {

@@ -1,25 +1,25 @@
 import { afterEach, expect, test } from 'vitest'
 import type { TaskState } from '../../../src/domain/task.ts'
 import { GatewayError } from '../../../src/errors.ts'
-import type { LookAt } from '../../../src/services/polling/credential-poller.ts'
-import { createWatcher, type Watcher } from '../../../src/services/polling/task-poller.ts'
+import type { PollTask } from '../../../src/services/polling/credential-poller.ts'
+import { createTaskPoller, type TaskPoller } from '../../../src/services/polling/task-poller.ts'
 import { createTaskSource, type TaskSource } from './task-source.ts'
 
-const watchers: Watcher[] = []
+const watchers: TaskPoller[] = []
 afterEach(() => {
   for (const watcher of watchers.splice(0)) watcher.close()
 })
 
-function watch(source: TaskSource, lookAt: LookAt): Watcher {
+function watch(source: TaskSource, pollTask: PollTask): TaskPoller {
   const { readPage } = source
   const clock = { now: Date.now, random: Math.random, notFoundMs: 10_000 }
-  const watcher = createWatcher({ ...clock, lookAt, readPage, pollRate: 500 })
+  const watcher = createTaskPoller({ ...clock, pollTask, readPage, pollRate: 500 })
   watchers.push(watcher)
   return watcher
 }
 
 /** Waits for the end of a task that was created just now. */
-function endOf(watcher: Watcher, { credential }: TaskSource, taskID: string): Promise<void> {
+function endOf(watcher: TaskPoller, { credential }: TaskSource, taskID: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${taskID}: nobody told of its end`)), 8_000)
     const onState = ({ kind }: TaskState) => {
@@ -38,7 +38,7 @@ test('tasks that ended together are all told of, when upstream stumbled as their
   const source = createTaskSource(() => 2)
   const failing = { left: 32 }
   const watcher = watch(source, async (...look) => {
-    if (failing.left === 0) return source.lookAt(...look)
+    if (failing.left === 0) return source.pollTask(...look)
     failing.left -= 1
     throw new GatewayError({ code: 'upstream_unavailable', retryAfterSeconds: 1 })
   })

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import type { TaskState } from '../../../src/domain/task.ts'
-import { createWatcher, type Watcher } from '../../../src/services/polling/task-poller.ts'
+import { createTaskPoller, type TaskPoller } from '../../../src/services/polling/task-poller.ts'
 import { watchLateness } from '../../support/lateness.ts'
 import { createTaskSource, type TaskSource } from './task-source.ts'
 
-const watchers: Watcher[] = []
+const watchers: TaskPoller[] = []
 afterAll(() => {
   for (const watcher of watchers.splice(0)) watcher.close()
 })
 
-function watch(source: TaskSource, pollRate: number): Watcher {
-  const { lookAt, readPage } = source
-  const watcher = createWatcher({
-    lookAt,
+function watch(source: TaskSource, pollRate: number): TaskPoller {
+  const { pollTask, readPage } = source
+  const watcher = createTaskPoller({
+    pollTask,
     readPage,
     pollRate,
     now: Date.now,
@@ -25,7 +25,7 @@ function watch(source: TaskSource, pollRate: number): Watcher {
 }
 
 /** Waits for the end of a task; gives when it was told, and rejects after the deadline. */
-function endOf(watcher: Watcher, source: TaskSource, taskID: string, deadlineMs: number): Promise<number> {
+function endOf(watcher: TaskPoller, source: TaskSource, taskID: string, deadlineMs: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${taskID}: nobody told of its end`)), deadlineMs)
     let ends = 0

@@ -2,13 +2,13 @@ import { type Credential, createKeyCredential } from '../../../src/cloud/credent
 import type { TaskState } from '../../../src/domain/task.ts'
 import type { ListedTask, TaskPage } from '../../../src/domain/task-page.ts'
 import { GatewayError } from '../../../src/errors.ts'
-import type { LookAt } from '../../../src/services/polling/credential-poller.ts'
+import type { PollTask } from '../../../src/services/polling/credential-poller.ts'
 import type { ReadPage } from '../../../src/services/tasks/list-scan.ts'
 
 /** Tasks that end when they are told to, looked at in this process; every look takes a turn of the loop or more. */
 export type TaskSource = {
   credential: Credential
-  lookAt: LookAt
+  pollTask: PollTask
   readPage: ReadPage
   add(taskID: string): void
   end(taskID: string): void
@@ -39,7 +39,7 @@ export function createTaskSource(delayMs: () => number): TaskSource {
       const task = tasks.get(taskID)
       if (task) task.hasEnded = true
     },
-    lookAt: async (_credential, taskID, signal) => {
+    pollTask: async (_credential, taskID, signal) => {
       const atOnce = (underWay.get(taskID) ?? 0) + 1
       underWay.set(taskID, atOnce)
       source.mostAtOnce = Math.max(source.mostAtOnce, atOnce)
