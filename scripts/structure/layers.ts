@@ -1,6 +1,6 @@
 /*
  * The arrow: who may import whom. Each row names everything of ours that may be imported beside the row itself,
- * so a layer or a room without a row is a violation: whoever adds one decides here where it belongs.
+ * so a layer or a room without a row is a violation: where a new one belongs is decided here.
  */
 
 const LOW = ['errors', 'domain']

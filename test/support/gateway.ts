@@ -87,7 +87,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     store,
     logs,
     close: async () => {
-      // What a test left waiting is no reason to wait: cut it off.
+      // Requests that a test left open are cut off, not waited for.
       gateway.app.server.closeAllConnections()
       await gateway.app.close()
       if (ownsEmulator) await emulator.close()

@@ -122,7 +122,7 @@ describe('a body that does not come', () => {
     expectProblem(toAnswer(text), 408, 'request_timeout')
   })
 
-  test('because its caller has left is no fault of anybody', async () => {
+  test('because its caller has left is logged as that', async () => {
     gateway.logs.length = 0
     const connection = await openSocket(gateway.url)
     connection.socket.write(
@@ -137,7 +137,7 @@ describe('a body that does not come', () => {
   })
 })
 
-test('a small body that nobody reads costs its caller only the connection', async () => {
+test('a small body that is not read costs its caller only the connection', async () => {
   const connection = await openSocket(gateway.url)
   connection.socket.write(`${head('GET', '/livez', 'content-length: 2')}{}`)
   expect(await connection.closed()).toMatch(/^HTTP\/1.1 200 OK/)
