@@ -1,6 +1,5 @@
-import type { FastifyRequest } from 'fastify'
 import { GatewayError } from '../../errors.ts'
-import type { Caller } from '../../services/callers/request-context.ts'
+import type { IdentifyReader } from '../openapi/openapi.ts'
 import { headerOf, refuseRepeatedHeaders } from '../request/request-headers.ts'
 import { type AuthenticateDeps, identifyCaller } from './authenticate.ts'
 
@@ -9,9 +8,7 @@ import { type AuthenticateDeps, identifyCaller } from './authenticate.ts'
  * nothing here, or comes from a page that may not speak for its user, is as good as none, because browsers send
  * it along unasked.
  */
-export function createOptionalCaller(
-  parts: AuthenticateDeps,
-): (request: FastifyRequest) => Promise<Caller | undefined> {
+export function createOptionalCaller(parts: AuthenticateDeps): IdentifyReader {
   return async (request) => {
     refuseRepeatedHeaders(request)
     try {

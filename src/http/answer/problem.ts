@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { describeFailure, type Failure, GatewayError, type Issue } from '../../errors.ts'
 import { traceOf } from '../request/caller-of.ts'
-import { toIssues } from '../request/issues.ts'
+import { toIssues } from './issues.ts'
 
 /** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
 export type Problem = {
