@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { drawSeed } from './test/support/seeded-random.ts'
 
-/** Pages in a real Chromium, which CHROMIUM names or /usr/bin/chromium is. */
+/** Pages in a real Chromium: the one that CHROMIUM names, or else /usr/bin/chromium. */
 export default defineConfig({
   test: {
+    env: { TEST_SEED: drawSeed() },
     include: ['test/browser/**/*.test.ts'],
     // One browser at a time.
     maxWorkers: 1,

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test, vi } from 'vitest'
+import { within } from './support/within.ts'
 
 /* A start compiles what it imports; on a machine that is busy with other tests that takes its time. */
 const START_MS = 20_000
@@ -42,13 +43,6 @@ function run(...args: string[]) {
   const demo = startDemo(...args)
   started.push(demo)
   return demo
-}
-
-function within<T>(promise: Promise<T>, what: string, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${what} within ${ms} ms`)), ms)
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }
 
 test('with --once it makes a run of its own, prints its result and ends with 0', async () => {

@@ -8,6 +8,7 @@ import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/em
 import type { IdempotencyTimes } from '../../src/services/idempotency/keyed-create.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
+import { createSeededRandom } from './seeded-random.ts'
 
 export const TOKEN = 'test-token-aaaaaaaaaaaaaaaa'
 export const OTHER_TOKEN = 'test-token-bbbbbbbbbbbbbbbb'
@@ -71,7 +72,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     version: '0.0.0',
     store,
     now: Date.now,
-    random: Math.random,
+    random: createSeededRandom('gateway'),
     deadlines: options.deadlines ?? {},
     ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),
     ...(options.spoolDirectory === undefined ? {} : { spoolDirectory: options.spoolDirectory }),
@@ -86,7 +87,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     store,
     logs,
     close: async () => {
-      // What a test left waiting is no reason to wait: cut it off.
+      // Requests that a test left open are cut off, not waited for.
       gateway.app.server.closeAllConnections()
       await gateway.app.close()
       if (ownsEmulator) await emulator.close()

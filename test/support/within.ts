@@ -11,7 +11,7 @@ export async function within<T>(promise: Promise<T>, message: string, ms = 5_000
   }
 }
 
-/** Waits until something holds that no event tells of; looks again every few milliseconds. */
+/** Waits until something holds that no event announces, by asking every few milliseconds. */
 export async function until(holds: () => boolean, message: string, ms = 5_000): Promise<void> {
   const end = performance.now() + ms
   while (!holds()) {

@@ -69,7 +69,24 @@ test('a user and an app do not see each other’s tasks', async () => {
 })
 
 describe('a cookie that came with a browser', () => {
-  const WRITES = ['/run', '/tasks', '/v3/users/me/tasks', '/queue/pause', '/v3/user/resume']
+  const WRITES = ['/run', '/v3/users/me/tasks', '/tasks', '/queue/pause', '/v3/user/resume']
+  /** One route of each kind gets every page; that the others check it as well, one page of each sort shows. */
+  const THOROUGH = ['/run', '/v3/users/me/tasks']
+  const FOREIGN = [
+    ['another origin', ['origin: https://evil.example']],
+    ['nothing', []],
+    ['null', ['origin: null']],
+    ['an origin that ends alike', ['origin: https://evilapp.example']],
+    ['an origin that begins alike', [`origin: ${ORIGIN}.evil`]],
+    ['another scheme', ['origin: http://app.example']],
+    ['another port', [`origin: ${ORIGIN}:8443`]],
+    ['capitals', ['origin: https://APP.example']],
+    ['a Referer alone', [`referer: ${ORIGIN}/`]],
+    ['same-site', ['sec-fetch-site: same-site']],
+    ['cross-site', ['sec-fetch-site: cross-site']],
+    ['none', ['sec-fetch-site: none']],
+  ] as const
+  const OWN = [[[`origin: ${ORIGIN}`]], [['sec-fetch-site: same-origin']]]
 
   describe.each(WRITES)('POST %s', (path) => {
     const ask = (...headers: string[]) =>
@@ -79,31 +96,16 @@ describe('a cookie that came with a browser', () => {
         headers: [JSON_TYPE, COOKIE, ...headers],
         body: BODY,
       })
+    const isThorough = THOROUGH.includes(path)
 
-    test.each([
-      ['nothing', []],
-      ['another origin', ['origin: https://evil.example']],
-      ['null', ['origin: null']],
-      ['an origin that ends alike', ['origin: https://evilapp.example']],
-      ['an origin that begins alike', [`origin: ${ORIGIN}.evil`]],
-      ['another scheme', ['origin: http://app.example']],
-      ['another port', [`origin: ${ORIGIN}:8443`]],
-      ['capitals', ['origin: https://APP.example']],
-      ['a Referer alone', [`referer: ${ORIGIN}/`]],
-      ['same-site', ['sec-fetch-site: same-site']],
-      ['cross-site', ['sec-fetch-site: cross-site']],
-      ['none', ['sec-fetch-site: none']],
-    ] as const)('%s is 403', async (_what, headers) => {
+    test.each(isThorough ? FOREIGN : FOREIGN.slice(0, 1))('%s is 403', async (_what, headers) => {
       expectProblem(await ask(...headers), 403, 'origin_denied')
       expectNothingUpstream(emulator.counts())
     })
 
-    test.each([[[`origin: ${ORIGIN}`]], [['sec-fetch-site: same-origin']]])(
-      '%s is taken',
-      async (headers) => {
-        expect((await ask(...headers)).status).toBeLessThan(300)
-      },
-    )
+    test.each(isThorough ? OWN : OWN.slice(0, 1))('%s is accepted', async (headers) => {
+      expect((await ask(...headers)).status).toBeLessThan(300)
+    })
   })
 
   test('a token needs no origin', async () => {

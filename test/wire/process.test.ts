@@ -57,7 +57,7 @@ describe('a configuration that is wrong', () => {
   })
 })
 
-test('GATEWAY_AUTH=none is said loudly', async () => {
+test('GATEWAY_AUTH=none is logged as a warning', async () => {
   const { output, url } = await start({ GATEWAY_AUTH: 'none' })
   await until(() => output().includes('GATEWAY_AUTH=none'), 'it did not warn')
   expect(output()).toMatch(/"level":"warn".*GATEWAY_AUTH=none/)
@@ -78,7 +78,7 @@ test('SIGTERM answers everyone who waits and ends the process within its grace, 
   const streams = Array.from({ length: 10 }, () => note(ask({ accept: 'text/event-stream' })))
   await within(emulator.arrived('create', 110), 'the runs were not created', 10_000)
   const taskIDs = () => emulator.tasks().map(({ taskID }) => taskID)
-  await until(() => emulator.counts().result >= 20, 'nobody looks at the tasks', 10_000)
+  await until(() => emulator.counts().result >= 20, 'the tasks were not polled', 10_000)
 
   emulator.misbehave('create', { kind: 'delay', ms: 3_000, when: 'before-answer' })
   const slow = ask()

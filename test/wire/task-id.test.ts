@@ -13,39 +13,45 @@ afterAll(() => gateway.close())
 const ROUTES = gateway.gateway.routes.filter(
   ({ method, url }) => method !== 'HEAD' && url.includes(':taskID'),
 )
+/** One route of each kind gets every hazard; that the others check the id as well, one hazard shows. */
+const THOROUGH = ['/tasks/:taskID', '/v3/users/me/tasks/:taskID']
 const CANARY = 'canary7f3a'
+const HAZARDS = [
+  ['..%2f..%2fdashboard', `..%2f..%2f${CANARY}`],
+  ['..', '..'],
+  ['%2e%2e', '%2e%2e'],
+  ['an escaped slash', `a%2f${CANARY}`],
+  ['an escaped backslash', `a%5c${CANARY}`],
+  ['an escaped #', `a%23${CANARY}`],
+  ['an escaped ?', `a%3f${CANARY}`],
+  ['NUL', `a%00${CANARY}`],
+  ['CRLF', `a%0d%0ax-injected:%20${CANARY}`],
+  ['a space', `a%20${CANARY}`],
+  ['a doubly escaped slash', `a%252f${CANARY}`],
+  ['a letter that is not ASCII', `a%c3%bc${CANARY}`],
+  ['malformed UTF-8', `a%ff${CANARY}`],
+  ['a malformed escape', `%zz${CANARY}`],
+  ['an escape cut short', `${CANARY}%`],
+  ['nothing', ''],
+  ['200 characters', CANARY.padEnd(200, 'a')],
+  ['500 characters', CANARY.padEnd(500, 'a')],
+  ['5000 characters', CANARY.padEnd(5000, 'a')],
+  ['__proto__', '__proto__'],
+] as const
 
-test('every route with a task id is looked at', () => {
+test('there are routes with a task id, the thorough ones among them', () => {
   expect(ROUTES.length).toBeGreaterThanOrEqual(7)
+  expect(ROUTES.map(({ url }) => url)).toEqual(expect.arrayContaining(THOROUGH))
 })
 
 describe.each(ROUTES)('$method $url', ({ method, url }) => {
-  test.each([
-    ['..', '..'],
-    ['%2e%2e', '%2e%2e'],
-    ['..%2f..%2fdashboard', `..%2f..%2f${CANARY}`],
-    ['an escaped slash', `a%2f${CANARY}`],
-    ['an escaped backslash', `a%5c${CANARY}`],
-    ['an escaped #', `a%23${CANARY}`],
-    ['an escaped ?', `a%3f${CANARY}`],
-    ['NUL', `a%00${CANARY}`],
-    ['CRLF', `a%0d%0ax-injected:%20${CANARY}`],
-    ['a space', `a%20${CANARY}`],
-    ['a doubly escaped slash', `a%252f${CANARY}`],
-    ['a letter that is not ASCII', `a%c3%bc${CANARY}`],
-    ['malformed UTF-8', `a%ff${CANARY}`],
-    ['a malformed escape', `%zz${CANARY}`],
-    ['an escape cut short', `${CANARY}%`],
-    ['nothing', ''],
-    ['200 characters', CANARY.padEnd(200, 'a')],
-    ['500 characters', CANARY.padEnd(500, 'a')],
-    ['5000 characters', CANARY.padEnd(5000, 'a')],
-    ['__proto__', '__proto__'],
-  ])('an id of %s is 404, reflects nothing, reaches nobody', async (_what, id) => {
+  const hazards = THOROUGH.includes(url) ? HAZARDS : HAZARDS.slice(0, 1)
+
+  test.each(hazards)('an id of %s is 404, reflects nothing, and nothing goes upstream', async (_what, id) => {
     const answer = await sendExactly(gateway.url, url.replace(':taskID', id), {
       method,
       token: null,
-      // A user may see whatever upstream shows it, so nothing but the check of the id stands in between.
+      // A user may see whatever upstream shows it, so only the check of the id protects the other paths.
       headers: ['cookie: oomol-token=emulator-cookie', 'sec-fetch-site: same-origin'],
     })
     expectProblem(answer, 404, 'not_found')

@@ -9,7 +9,7 @@ import { endGatewayProcesses, startGatewayProcess } from '../support/gateway-pro
 import { runOf, send } from '../support/http.ts'
 import { expectProblem } from '../support/problem.ts'
 
-// Who can answer in upstream's name without its certificate must not be shown a key.
+// A server that answers in upstream's name without its certificate must not see a key.
 
 let emulator: Emulator
 let impostor: Server
@@ -30,14 +30,14 @@ afterAll(async () => {
   await emulator.close()
 })
 
-test('the impostor would answer whoever does not look', async () => {
+test('the impostor answers a client that does not check', async () => {
   const careless = new Agent({ connect: { rejectUnauthorized: false } })
   const answer = await request(url, { dispatcher: careless })
   expect(await answer.body.json()).toEqual({ taskID: 'stolen' })
   await careless.destroy()
 })
 
-test('a certificate that nobody vouches for is refused, even where http would be allowed', async () => {
+test('an untrusted certificate is refused, even where http is allowed', async () => {
   reached = 0
   const gateway = await startTestGateway({ emulator, env: { OOMOL_BASE_URL: url } })
   expectProblem(await send(`${gateway.url}/run`, { body: runOf('echo') }), 502, 'upstream_unreachable')

@@ -23,7 +23,7 @@ beforeAll(async () => {
   taskID = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json.taskID
 })
 beforeEach(async () => {
-  // A create that succeeds, so that those that fail are never so many in a row that none is tried any more.
+  // A create that succeeds, so that never so many fail in a row that the breaker opens.
   await send(`${gateway.url}/tasks`, { body: runOf('echo') })
   gateway.logs.length = 0
   gateway.emulator.resetCounts()
@@ -86,37 +86,57 @@ const FAULTS: readonly (readonly [what: string, fault: Fault, read: Expected, cr
 /** A broken read is made once more, so it has to break twice. */
 const isBreak = (fault: Fault) => fault.kind === 'reset' || fault.kind === 'no-answer-close'
 
-describe.each(FAULTS)('%s', (_what, fault, [readStatus, readCode], [createStatus, createCode]) => {
-  test.each(['/tasks/TASK', '/v3/users/me/tasks/TASK'])(
-    `of GET %s is ${readStatus} ${readCode}`,
-    async (path) => {
-      const undo = gateway.emulator.misbehave('detail', fault, 2)
-      const answer = await send(gateway.url + path.replace('TASK', taskID))
-      undo()
-      expectProblem(answer, readStatus, readCode)
-      expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN|UND_ERR|HPE_|undici|<html/)
-      expect(gateway.emulator.counts().detail).toBe(isBreak(fault) ? 2 : 1)
-      expect(trapped).toBe(0)
-    },
-  )
+async function expectReadFails(path: string, fault: Fault, expected: Expected): Promise<void> {
+  const undo = gateway.emulator.misbehave('detail', fault, 2)
+  const answer = await send(gateway.url + path.replace('TASK', taskID))
+  undo()
+  expectProblem(answer, ...expected)
+  expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN|UND_ERR|HPE_|undici|<html/)
+  expect(gateway.emulator.counts().detail).toBe(isBreak(fault) ? 2 : 1)
+  expect(trapped).toBe(0)
+}
 
-  test.each(['/run', '/tasks', '/v3/users/me/tasks'])(
-    `of the create behind POST %s is ${createStatus} ${createCode}, after one create`,
-    async (path) => {
-      const undo = gateway.emulator.misbehave('create', fault)
-      const answer = await send(gateway.url + path, { body: { type: 'serverless', ...runOf('echo') } })
-      undo()
-      const { retryable } = expectProblem(answer, createStatus, createCode)
-      if (createCode === 'create_outcome_unknown') expect(retryable).toBe(false)
-      expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN|UND_ERR|HPE_|undici|<html/)
-      expect(gateway.emulator.counts()).toMatchObject({ create: 1, unknown: 0 })
-      expect(trapped).toBe(0)
-    },
+async function expectCreateFails(path: string, fault: Fault, expected: Expected): Promise<void> {
+  const undo = gateway.emulator.misbehave('create', fault)
+  const answer = await send(gateway.url + path, { body: { type: 'serverless', ...runOf('echo') } })
+  undo()
+  const { retryable } = expectProblem(answer, ...expected)
+  if (expected[1] === 'create_outcome_unknown') expect(retryable).toBe(false)
+  expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN|UND_ERR|HPE_|undici|<html/)
+  expect(gateway.emulator.counts()).toMatchObject({ create: 1, unknown: 0 })
+  expect(trapped).toBe(0)
+}
+
+// One read and one create meet every fault. That the other doors lead to the same calls, three faults show.
+describe.each(FAULTS)('%s', (_what, fault, read, create) => {
+  test(`of GET /tasks/TASK is ${read.join(' ')}`, () => expectReadFails('/tasks/TASK', fault, read))
+
+  test(`of the create behind POST /run is ${create.join(' ')}, after one create`, () =>
+    expectCreateFails('/run', fault, create))
+})
+
+const RESET: Fault = { kind: 'reset', when: 'before-answer' }
+
+test.each([
+  [RESET, UNREACHABLE],
+  [{ kind: 'hang' }, TIMEOUT],
+  [status(402), [402, 'insufficient_quota']],
+] as const)('a native read that meets %j is %j', (fault, expected) =>
+  expectReadFails('/v3/users/me/tasks/TASK', fault, expected),
+)
+
+describe.each(['/tasks', '/v3/users/me/tasks'])('the create behind POST %s', (path) => {
+  test.each([
+    [RESET, UNKNOWN],
+    [{ kind: 'hang' }, UNKNOWN],
+    [status(402), [402, 'insufficient_quota']],
+  ] as const)('that meets %j is %j, after one create', (fault, expected) =>
+    expectCreateFails(path, fault, expected),
   )
 })
 
 test.each([{ kind: 'reset', when: 'mid-answer' }, { kind: 'no-answer-close' }] as const)(
-  'a read that breaks once (%j) is made once more, and nobody sees it',
+  'a read that breaks once (%j) is made once more, and the caller does not notice',
   async (fault) => {
     gateway.emulator.misbehave('detail', fault)
     expect((await send(`${gateway.url}/tasks/${taskID}`)).status).toBe(200)
@@ -137,11 +157,17 @@ test.each(['pause', 'resume'] as const)('a %s that breaks is not made again', as
   }
 })
 
-describe.each([
-  [429, 'upstream_rate_limited'],
-  [503, 'upstream_unavailable'],
-] as const)('the Retry-After of a %i', (code, failure) => {
+describe('the Retry-After of upstream', () => {
   const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toUTCString()
+
+  async function askedToWait(code: 429 | 503, value: string | undefined): Promise<number> {
+    const headers: Record<string, string> = value === undefined ? {} : { 'retry-after': value }
+    gateway.emulator.misbehave('detail', status(code, { headers }))
+    const answer = await send(`${gateway.url}/tasks/${taskID}`)
+    expectProblem(answer, code, code === 429 ? 'upstream_rate_limited' : 'upstream_unavailable')
+    expect(answer.headers['retry-after']).toMatch(/^\d+$/)
+    return Number(answer.headers['retry-after'])
+  }
 
   test.each([
     ['none', undefined, 5, 5],
@@ -158,15 +184,15 @@ describe.each([
     ['a date', new Date(Date.now() + 20_000).toUTCString(), 1, 20],
     ['a date in the past', inHours(-1), 1, 1],
     ['a far date', inHours(1e6), 60, 60],
-    ['a date that is none', 'Xxx, 99 Foo 2026 99:99:99 GMT', 5, 5],
-  ])('%s is a whole number within bounds', async (_what, value, least, most) => {
-    const headers: Record<string, string> = value === undefined ? {} : { 'retry-after': value }
-    gateway.emulator.misbehave('detail', status(code, { headers }))
-    const answer = await send(`${gateway.url}/tasks/${taskID}`)
-    expectProblem(answer, code, failure)
-    expect(answer.headers['retry-after']).toMatch(/^\d+$/)
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(least)
-    expect(Number(answer.headers['retry-after'])).toBeLessThanOrEqual(most)
+    ['an invalid date', 'Xxx, 99 Foo 2026 99:99:99 GMT', 5, 5],
+  ])('with 429: %s is a whole number within bounds', async (_what, value, least, most) => {
+    const seconds = await askedToWait(429, value)
+    expect(seconds).toBeGreaterThanOrEqual(least)
+    expect(seconds).toBeLessThanOrEqual(most)
+  })
+
+  test('is read the same way with 503', async () => {
+    expect([await askedToWait(503, '7'), await askedToWait(503, undefined)]).toEqual([7, 5])
   })
 })
 
@@ -176,7 +202,7 @@ test('the Retry-After of a refused create reaches its caller', async () => {
   expect(answer.headers['retry-after']).toBe('3')
 })
 
-test('whom nobody listens to is unreachable, and nothing was created', async () => {
+test('an upstream that does not listen is unreachable, and nothing was created', async () => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -208,7 +234,7 @@ test.each(['{"message":7}', '[]', 'null', '', '{"error":{"message":"hidden"}}'])
   },
 )
 
-test('fields and statuses that nobody has seen yet come through', async () => {
+test('unknown fields and statuses come through', async () => {
   const body = '{"status":"reticulating","progress":0.5,"splines":[1e400]}'
   gateway.emulator.misbehave('result', status(200, { body }), 2)
   expect((await send(`${gateway.url}/v3/users/me/tasks/${taskID}/result`)).text).toBe(body)

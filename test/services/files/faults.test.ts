@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Fault } from '../../../src/emulator/emulator.ts'
 import { startTestGateway, type TestGateway } from '../../support/gateway.ts'
 import { send } from '../../support/http.ts'
+import { until } from '../../support/within.ts'
 import { sha256, someBytes } from './support/forms.ts'
-import { until } from './support/wait.ts'
 
 const PART = 256 * 1024
 let gateway: TestGateway
@@ -67,7 +67,7 @@ test.each<[string, Fault, number, string, number]>([
   // Four parts at most were under way, each sent at most so often.
   expect(gateway.emulator.counts().part).toBeLessThanOrEqual(4 * tries)
   expect(gateway.emulator.counts()['upload-url']).toBe(0)
-  await until(() => gateway.gateway.uploads.heldBytes === 0, 1_000, 'the memory is free')
+  await until(() => gateway.gateway.uploads.heldBytes === 0, 'the memory was not freed', 1_000)
 })
 
 test('a store that is slow to read holds the caller back', async () => {
@@ -140,7 +140,7 @@ test('an upload that finds no room in memory is told to come again', async () =>
   expect(answer.json.code).toBe('overloaded')
   expect(answer.headers['retry-after']).toBe('5')
   leave.abort()
-  await until(() => small.gateway.uploads.heldBytes === 0, 3_000, 'the memory is free')
+  await until(() => small.gateway.uploads.heldBytes === 0, 'the memory was not freed', 3_000)
   await small.close()
 })
 

@@ -3,15 +3,15 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startTestGateway, type TestGateway, TOKEN } from '../../support/gateway.ts'
 import { send } from '../../support/http.ts'
+import { until, within } from '../../support/within.ts'
 import { FORM_TYPE, field, file, formOf, someBytes } from './support/forms.ts'
-import { until, within } from './support/wait.ts'
 
 const PART = 256 * 1024
 let gateway: TestGateway
 beforeEach(async () => {
   gateway = await startTestGateway({ emulator: { partSize: PART }, deadlines: { bodyIdleMs: 300 } })
 })
-afterEach(() => within(gateway.close(), 5_000, 'the gateway closes'))
+afterEach(() => within(gateway.close(), 'the gateway did not close'))
 
 const BYTES = someBytes(8 * PART)
 
@@ -51,10 +51,10 @@ for (const [way, start, head, body] of WAYS) {
     const socket = await open(start)
     socket.write(head)
     socket.write(body.subarray(0, Math.floor(body.length * share)))
-    if (arrived !== undefined) await within(arrived, 5_000, 'the parts arrive')
+    if (arrived !== undefined) await within(arrived, 'the parts did not arrive')
     else await new Promise((resolve) => setTimeout(resolve, 30))
     socket.resetAndDestroy()
-    await until(() => gateway.gateway.uploads.heldBytes === 0, 1_000, 'the memory is free')
+    await until(() => gateway.gateway.uploads.heldBytes === 0, 'the memory was not freed', 1_000)
     expect(gateway.emulator.counts()).toMatchObject({ 'upload-url': 0, create: 0 })
     expect(gateway.logs.filter((line) => line.level === 'error' || Number(line.level) >= 50)).toEqual([])
     last.release()
@@ -69,7 +69,7 @@ test.each(WAYS.slice(0, 3))('a body that stands still is 408: %s', async (_what,
   socket.on('data', (chunk) => {
     text += chunk
   })
-  await within(once(socket, 'close'), 3_000, 'the connection ends')
+  await within(once(socket, 'close'), 'the connection did not end', 3_000)
   expect(text).toMatch(/^HTTP\/1\.1 408 /)
   expect(text).toContain('request_timeout')
   expect(gateway.emulator.counts()['upload-url']).toBe(0)
@@ -88,7 +88,7 @@ test('a body that drips is not cut, however long it takes', async () => {
     await new Promise((resolve) => setTimeout(resolve, 60))
     socket.write(Buffer.of(byte))
   }
-  await within(once(socket, 'close'), 3_000, 'the connection ends')
+  await within(once(socket, 'close'), 'the connection did not end', 3_000)
   expect(text).toMatch(/^HTTP\/1\.1 201 /)
 })
 
@@ -102,7 +102,7 @@ test('a part that fails is told although the caller is still sending', async () 
   // More is announced than ever comes.
   socket.write(`content-length: ${100 * PART}\r\n\r\n`)
   socket.write(BYTES)
-  await within(once(socket, 'close'), 3_000, 'the connection ends')
+  await within(once(socket, 'close'), 'the connection did not end', 3_000)
   expect(text).toMatch(/^HTTP\/1\.1 502 /)
 })
 
@@ -122,7 +122,7 @@ test('while draining an upload under way is finished, and a new one is refused',
   expect(second.json.code).toBe('draining')
   go()
   expect((await first).status).toBe(201)
-  await within(closed, 5_000, 'the gateway closes')
+  await within(closed, 'the gateway did not close')
 })
 
 test('an upload that hangs does not outlive the grace', async () => {
@@ -130,6 +130,6 @@ test('an upload that hangs does not outlive the grace', async () => {
   const arrived = gateway.emulator.arrived('part', 1)
   const answer = send(`${gateway.url}/files/a.bin`, { method: 'PUT', body: BYTES })
   await arrived
-  await within(gateway.gateway.close(), 5_000, 'the gateway closes')
+  await within(gateway.gateway.close(), 'the gateway did not close')
   expect((await answer).status).toBe(504)
 })
