@@ -142,7 +142,7 @@ function waitForEnd(
     context.signal.addEventListener('abort', stop, { once: true })
     undo.push(() => context.signal.removeEventListener('abort', stop))
     undo.push(drain.onBegin(stop))
-    const leave = watcher.watch(
+    const leave = watcher.join(
       { credential: context.caller.credential, taskID, createdAtMs, isNew, isOwn },
       {
         onState: (seen) => {

@@ -26,7 +26,7 @@ async function createHeld({ url }: TestGateway): Promise<string> {
   return (await send(`${url}/tasks`, { body: runOf('hold') })).json.taskID
 }
 
-const looks = (emulator: Emulator): number => emulator.counts().result + emulator.counts().list
+const polls = (emulator: Emulator): number => emulator.counts().result + emulator.counts().list
 const DONE = { status: 'success', resultData: [{ done: true }] } as const
 
 test('1,000 waiters on one task cost as much as one', async () => {
@@ -34,10 +34,10 @@ test('1,000 waiters on one task cost as much as one', async () => {
   const taskID = await createHeld(gateway)
   const waiters = Array.from({ length: 1_000 }, () => send(`${gateway.url}/tasks/${taskID}/result?wait=10`))
   await expect.poll(() => gateway.gateway.watching().requests, { timeout: 12_000 }).toBe(1_000)
-  const before = looks(gateway.emulator)
+  const before = polls(gateway.emulator)
   await sleep(1_000)
-  // At most one look in 0.18 s.
-  expect(looks(gateway.emulator) - before).toBeLessThanOrEqual(7)
+  // At most one poll in 0.18 s.
+  expect(polls(gateway.emulator) - before).toBeLessThanOrEqual(7)
   expect(gateway.gateway.watching().tasks).toBe(1)
   gateway.emulator.finish(taskID, DONE)
   const answers = await Promise.all(waiters)
@@ -45,7 +45,7 @@ test('1,000 waiters on one task cost as much as one', async () => {
   expect(answers[0]?.json.resultData).toEqual([{ done: true }])
 })
 
-test('a waiter on a task that ended long ago is answered from one request, among many that are watched', async () => {
+test('a waiter on a task that ended long ago is answered from one request, among many that are polled', async () => {
   const gateway = await start()
   const ended = await createHeld(gateway)
   gateway.emulator.finish(ended, DONE)
@@ -79,13 +79,13 @@ test('credentials never share an answer, and a waiter has to have a right to its
   expect((await own).status).toBe(200)
 })
 
-test('looking keeps within POLL_RATE, however many wait', async () => {
+test('polling keeps within POLL_RATE, however many wait', async () => {
   const gateway = await start({ env: { POLL_RATE: '20' } })
   const runs = Array.from({ length: 300 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
   await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(300)
-  const before = looks(gateway.emulator)
+  const before = polls(gateway.emulator)
   await sleep(3_000)
-  expect(looks(gateway.emulator) - before).toBeLessThanOrEqual(20 * 3.2 + 2)
+  expect(polls(gateway.emulator) - before).toBeLessThanOrEqual(20 * 3.2 + 2)
   for (const { taskID } of gateway.emulator.tasks()) gateway.emulator.finish(taskID, DONE)
   const answers = await Promise.all(runs)
   expect(answers.every(({ status }) => status === 200)).toBe(true)
@@ -138,9 +138,9 @@ test('waiting runs survive an outage and finish soon after it; upstream is left 
     emulator.misbehave('list', { kind: 'reset', when: 'before-processing' }, Number.POSITIVE_INFINITY),
   ]
   await sleep(500)
-  const before = looks(emulator)
+  const before = polls(emulator)
   await sleep(1_500)
-  expect(looks(emulator) - before).toBeLessThanOrEqual(6)
+  expect(polls(emulator) - before).toBeLessThanOrEqual(6)
   for (const { taskID } of emulator.tasks()) emulator.finish(taskID, DONE)
   for (const take of mend) take()
   const mendedAt = Date.now()
@@ -157,9 +157,9 @@ test('429 slows the whole credential down, as long as upstream asks for', async 
   emulator.misbehave('result', { kind: 'status', status: 429, headers: { 'retry-after': '2' } })
   await expect.poll(() => emulator.requests('result').length, { timeout: 12_000 }).toBeGreaterThan(0)
   await sleep(300)
-  const before = looks(emulator)
+  const before = polls(emulator)
   await sleep(1_400)
-  expect(looks(emulator)).toBe(before)
+  expect(polls(emulator)).toBe(before)
   for (const { taskID } of emulator.tasks()) emulator.finish(taskID, DONE)
   expect((await Promise.all(runs)).every(({ status }) => status === 200)).toBe(true)
 })
