@@ -142,7 +142,7 @@ describe('a caller that leaves', () => {
     gateway.logs.length = 0
     abort.abort()
     expect(await asking).toBe('left')
-    const idle = () => Object.values(gateway.gateway.watching()).every((count) => count === 0)
+    const idle = () => Object.values(gateway.gateway.polling()).every((count) => count === 0)
     await until(idle, 'the wait did not end', 1_000)
     const { result } = emulator.counts()
     await logged()
@@ -184,8 +184,8 @@ function logged(): Promise<void> {
 test('many that wait for one task make one poll at a time', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const waiting = Array.from({ length: 50 }, () => send(`${gateway.url}/tasks/${taskID}/result?wait=10`))
-  await until(() => gateway.gateway.watching().requests === 50, 'not all of them wait')
-  expect(gateway.gateway.watching().tasks).toBe(1)
+  await until(() => gateway.gateway.polling().requests === 50, 'not all of them wait')
+  expect(gateway.gateway.polling().tasks).toBe(1)
   gateway.emulator.finish(taskID, { status: 'success', resultData: [{ a: 1 }] })
   for (const answer of await Promise.all(waiting)) expect(answer.json.resultData).toEqual([{ a: 1 }])
   expect(gateway.emulator.counts().result).toBeLessThan(20)
