@@ -1,6 +1,6 @@
 type Slot<T> = { item: T; dueMs: number }
 
-/** Items by when they are due: a binary heap that holds each item at most once, and any item can be taken out. */
+/** Items by when they are due: a binary heap that holds each item once and from which any can be taken out. */
 export class DueQueue<T> {
   readonly #slots: Slot<T>[] = []
   readonly #index = new Map<T, number>()

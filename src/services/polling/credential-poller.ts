@@ -25,8 +25,10 @@ export type PollerDeps = {
 }
 
 /**
- * All polling with one credential. It makes the requests and owns the timer: `PollSchedule` says when each task is
- * due, `PollPlan` which request is made next, `PollResults` what comes of it.
+ * All polling with one credential: it owns the timer and makes the requests.
+ * - `PollSchedule` decides when each task is due for its next poll,
+ * - `PollPlan` which request is made next,
+ * - `PollResults` what comes of it.
  */
 export class CredentialPoller {
   readonly #credential: Credential

@@ -6,7 +6,7 @@ const USELESS_PAGES = 3
 /** A useless list is tried again once in so many times. */
 const TRY_AGAIN = 16
 
-/** Whether the task list is worth reading: not while it fails, and seldom when it shows few of the polled tasks. */
+/** Whether the task list is worth reading: not while it fails, and seldom when it shows few polled tasks. */
 export class ListBackoff {
   #failures = 0
   #pausedUntilMs = 0

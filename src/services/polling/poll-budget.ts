@@ -10,8 +10,8 @@ const SHARE_GROWTH = 1.1
 const LEAST_RATE = 5
 
 /**
- * How often running tasks may be polled with one credential: a rate, a pause once upstream is seen to be down or
- * asks for it, then single polls as probes until one is answered, then less than the rate for a while.
+ * How often running tasks may be polled with one credential: a rate, a pause once upstream is seen to be down
+ * or asks for it, then single polls as probes until one is answered, then less than the rate for a while.
  */
 export class PollBudget {
   readonly #ratePerSecond: number

@@ -5,7 +5,7 @@ export function toPollFailure(error: unknown): Failure {
   return error instanceof GatewayError ? error.failure : { code: 'internal' }
 }
 
-/** Whether a failure is about upstream as a whole, rather than about the one task or page that was asked for. */
+/** Whether a failure is about upstream as a whole, not only about the task or page that was asked for. */
 export function isOutage(failure: Failure): boolean {
   switch (failure.code) {
     case 'upstream_unreachable':

@@ -16,9 +16,9 @@ const MAX_FETCHES = 32
 const BACKLOG_SWEEP_MS = 1_000
 
 /**
- * Which request is made next with one credential, and when: a poll of a task by its id, or a page of the list when
- * there are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and sets
- * no timer. Each request that it returns counts as begun.
+ * Which request is made next with one credential, and when: a poll of a task by its id, or a page of the list
+ * when there are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
+ * sets no timer. Each request that it returns counts as begun.
  */
 export class PollPlan {
   readonly #schedule: PollSchedule
@@ -49,7 +49,7 @@ export class PollPlan {
     return Math.max(this.#hasWork() ? nowMs : this.#nextDueMs(), this.#budget.readyAtMs(nowMs))
   }
 
-  /** The next task whose result is to be fetched now, outside the budget; `endFetch` is called once that is over. */
+  /** The next task whose result is to be fetched now, outside the budget; `endFetch` is called afterwards. */
   beginFetch(): PolledTask | undefined {
     const task = this.#schedule.firstEnded
     const limit = Math.ceil(MAX_FETCHES * this.#budget.share)
@@ -112,7 +112,7 @@ export class PollPlan {
     if (!isBacklogDue && schedule.nextDueMs() > nowMs) return
     this.#sweptAtMs = nowMs
     if (schedule.isMany && this.#listBackoff.shouldTryList(nowMs)) {
-      // What falls due while the pages are read is sought with the rest, or each page would begin a new sweep.
+      // What falls due while pages are read is sought with the rest, or each page would begin a new sweep.
       this.#sweep = new ListSweep(schedule.seekDue(nowMs + this.#sweepTookMs, isBacklogDue))
     } else schedule.pollDueByID(nowMs)
   }

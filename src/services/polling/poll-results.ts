@@ -20,7 +20,7 @@ export type PollResultsDeps = {
   stop(task: PolledTask): void
 }
 
-/** What polls and pages of the list found out, applied to the tasks of one credential and to who waits for them. */
+/** Applies what polls and pages of the list find out to the tasks of one credential and to their waiters. */
 export class PollResults {
   readonly #deps: PollResultsDeps
   #lastOutage: Failure | undefined

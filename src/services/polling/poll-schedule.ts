@@ -4,14 +4,15 @@ import type { PolledTask } from './polled-task.ts'
 
 /** With more tasks than this the list is read, because it shows most of them for fewer requests. */
 const MANY_TASKS = 20
-/** Between two polls of a task in the list: shorter than by id, because a page costs little for each it shows. */
+/** Between two polls of a task in the list: shorter than by id, because a page costs little for each task. */
 export const LONGEST_LISTED_MS = 1_500
 /** A task is polled by id once in so many of its intervals, whatever the list shows of it. */
 const CHECK_INTERVALS = 2.5
 
 /**
- * When each task of one credential is due for its next poll, and where it waits for that: in the list or by id.
- * Times are epoch milliseconds and passed in. A task whose poll is under way waits nowhere.
+ * When each task of one credential is due for its next poll, and what it waits for once it is: a page of the
+ * list, a poll by id, or the fetch of its result. A task whose poll is under way waits for nothing. Times are
+ * epoch milliseconds and passed in.
  */
 export class PollSchedule {
   readonly #random: () => number
@@ -82,7 +83,7 @@ export class PollSchedule {
     return this.#tasks.get(task.taskID) === task
   }
 
-  /** The task waits nowhere any more: its poll begins, or it is not polled further. */
+  /** The task waits for nothing any more: its poll begins, or it is not polled further. */
   take(task: PolledTask): void {
     this.#due.remove(task)
     this.#checks.remove(task)
@@ -97,7 +98,10 @@ export class PollSchedule {
     return task
   }
 
-  /** A poll by id is over. Decides when the task is polled next, unless it has left or its result is to be fetched. */
+  /**
+   * A poll by id is over: decides when the task is polled next. Nothing is due if it is not polled any further,
+   * or waits for its result to be fetched.
+   */
   pollAgain(task: PolledTask, nowMs: number): void {
     if (!this.has(task) || this.#ended.has(task)) return
     const ageMs = nowMs - task.createdAtMs
@@ -111,8 +115,8 @@ export class PollSchedule {
   }
 
   /**
-   * A page of the list shows the task: while it runs, its next poll is put off; once it has ended, its result is
-   * to be fetched. Returns false if the page is no news, because a poll by id knows or will know better.
+   * A page of the list shows the task: while it runs, its next poll is put off; once it has ended, its result
+   * is to be fetched. Returns false if the page is not news, because a poll by id knows or will know better.
    */
   listed(task: PolledTask, hasEnded: boolean, nowMs: number): boolean {
     const wasSought = this.#sought.delete(task)
@@ -135,7 +139,7 @@ export class PollSchedule {
     this.#moveDue(untilMs, this.#byID)
   }
 
-  /** What falls due until then is to be sought in the list, and so is the backlog. Returns all that is sought. */
+  /** What falls due until then, and the backlog if asked, is to be sought in the list. Returns all of it. */
   seekDue(untilMs: number, withBacklog: boolean): ReadonlySet<PolledTask> {
     if (withBacklog) for (const task of this.#byID) this.#sought.add(task)
     this.#moveDue(untilMs, this.#sought)

@@ -3,8 +3,8 @@ import type { PollTarget, Waiter } from './polled-task.ts'
 
 export type TaskPoller = {
   /**
-   * Has the task polled until it ends or all its waiters have left; the returned function leaves. The right to
-   * the task was checked before.
+   * Has the task polled until it ends or its last waiter leaves; the returned function leaves. The caller has
+   * checked the right to the task.
    */
   join(target: PollTarget, waiter: Waiter): () => void
   /** How many tasks are polled. */
@@ -12,7 +12,7 @@ export type TaskPoller = {
   close(): void
 }
 
-/** A poller without tasks is kept, because it knows how upstream has treated its credential; up to so many. */
+/** So many are kept; one without tasks too, because it knows how upstream has treated its credential. */
 const MAX_POLLERS = 1000
 
 /** The one poller of the process: a `CredentialPoller` for each credential that is waited with. */

@@ -32,7 +32,7 @@ function endOf(poller: TaskPoller, { credential }: TaskSource, taskID: string): 
   })
 }
 
-test('the waiters of tasks that ended together are all called, when upstream fails while their results are fetched', {
+test('all waiters of tasks that ended together are called, when upstream fails as results are fetched', {
   timeout: 12_000,
 }, async () => {
   const source = createTaskSource(() => 2)

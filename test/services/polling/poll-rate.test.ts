@@ -5,8 +5,8 @@ import { PlanFixture, START_MS } from './plan-fixture.ts'
 type Load = { count: number; rate: number; list: 'empty' | 'right' }
 
 /**
- * Ten seconds in which every request takes 5 ms and no task ends: the list shows none of them, or all. Time passes
- * from one event to the next. Gives when requests were made, and when each task was polled by id.
+ * Ten seconds in which every request takes 5 ms and no task ends: the list shows none of them, or all. Time
+ * passes from one event to the next. Gives when requests were made, and when each task was polled by id.
  */
 function simulate(seed: number, { count, rate, list }: Load) {
   const fixture = new PlanFixture(rate, createRandom(seed))
