@@ -27,7 +27,7 @@ type Measured = {
 
 /**
  * `npm run bench -- runs [count]`: waiting for very many runs and for a few, through the gateway and by the
- * loop of the official SDKs, which looks at each task every 3 s. Gateway, emulator and callers are processes
+ * loop of the official SDKs, which polls each task every 3 s. Gateway, emulator and callers are processes
  * of their own.
  */
 export async function benchRuns([wanted = String(MANY)]: readonly string[]): Promise<void> {
@@ -85,7 +85,7 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
     const { answers } = await report
     const probed = await probes?.stop()
     const counts = await readCounts(emulatorUrl)
-    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} looks by id`)
+    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} polls by id`)
     const measured = await toMeasured(emulatorUrl, answers, counts.list + counts.result)
     if (probed === undefined) return measured
     const { peakMib, ...times } = probed

@@ -32,8 +32,8 @@ export type Gateway = {
   reload(config: Config): void
   /** Undefined unless METRICS_PORT is set. Listens when told to; closed with the app. */
   metricsServer: MetricsServer | undefined
-  /** How many tasks are looked at, and how many requests wait for one. */
-  watching(): { tasks: number; requests: number }
+  /** How many tasks are polled, and how many requests wait for one. */
+  polling(): { tasks: number; requests: number }
   uploads: Pick<Uploads, 'heldBytes'>
   /** Answers whoever waits and ends within the configured grace. */
   close(): Promise<void>
@@ -43,7 +43,7 @@ export type Gateway = {
 export function buildApp(config: Config, parts: AppDeps): Gateway {
   const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
   const graph = buildGraph(config, parts, metrics)
-  const { deadlines, drain, admission, watcher, limits, tasks, functions, runs, uploads } = graph
+  const { deadlines, drain, admission, poller, limits, tasks, functions, runs, uploads } = graph
 
   const app = createServer({
     logger: parts.logger,
@@ -111,7 +111,7 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
     metricsServer,
     uploads,
     reload: (next) => graph.directory.replace(toRegistryEntries(next)),
-    watching: () => ({ tasks: watcher.size(), requests: admission.waiting }),
+    polling: () => ({ tasks: poller.size(), requests: admission.waiting }),
     close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
   }
 }
@@ -145,11 +145,11 @@ function isKnownOrigin({ allowedOrigins }: Config, { directory }: Graph, origin:
 function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
-  { admission, watcher, uploads }: Graph,
+  { admission, poller, uploads }: Graph,
 ): MetricsServer {
   observeRequests(app, metrics.observeRequest)
   metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
-  metrics.gauge('watched_tasks', 'Tasks that are looked at for those who wait', () => watcher.size())
+  metrics.gauge('watched_tasks', 'Tasks that are polled for waiting requests', () => poller.size())
   metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
   return createMetricsServer(metrics)
 }

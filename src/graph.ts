@@ -29,7 +29,7 @@ import { createInputValidation } from './services/functions/input-validation.ts'
 import { createPackageCache } from './services/functions/package-cache.ts'
 import { createPackages, type Packages } from './services/functions/packages.ts'
 import { createIdempotency, type IdempotencyTimes } from './services/idempotency/keyed-create.ts'
-import type { PollTask } from './services/polling/credential-poller.ts'
+import type { PollTask } from './services/polling/polled-task.ts'
 import { createTaskPoller, type TaskPoller } from './services/polling/task-poller.ts'
 import { createBreaker } from './services/runs/breaker.ts'
 import { createCreateTask } from './services/runs/create-task.ts'
@@ -65,7 +65,7 @@ export type Graph = {
   deadlines: Deadlines
   drain: Drain
   admission: WaitSlots
-  watcher: TaskPoller
+  poller: TaskPoller
   directory: CallerRegistry
   identify: Identify
   limits: Limits
@@ -97,13 +97,13 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
   const owners = createOwners(store, now)
   const admission = createWaitSlots(config.maxConcurrentRuns)
   const { pollTask, readPage } = createPolls(api)
-  const watcher = createTaskPoller({
+  const poller = createTaskPoller({
     pollTask,
     readPage,
     pollRate: config.pollRate,
     now,
     random,
-    ...deadlines,
+    notFoundMs: deadlines.notFoundMs,
   })
   const packageInfo = createPackageCache({
     registry: cloud.registry,
@@ -135,19 +135,19 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
     deadlines,
     drain,
     admission,
-    watcher,
+    poller,
     directory,
     identify: createIdentify({ ...toIdentifyOptions(config), directory }),
     limits,
     tasks: createTasks(api, owners),
     packages: createPackages(cloud.registry),
     functions: createNamedFunctions(() => directory.current().functions, { packageInfo, now, log }),
-    runs: createRuns({ api, createTask, owners, watcher, admission, drain, limits, now }),
+    runs: createRuns({ api, createTask, owners, poller, admission, drain, limits, now }),
     uploads: createUploads({ ...uploadParts, maxUploadBytes, random }),
     spool,
     abandonCalls: () => cloud.close(),
     close: async () => {
-      watcher.close()
+      poller.close()
       await cloud.close()
       await spool.close()
       await store.close()
@@ -183,7 +183,7 @@ function createCloud(
   }
 }
 
-/** How single tasks and pages of the list are looked at by whoever waits or searches. */
+/** How single tasks are polled, and how pages of the list are read, by waits and by searches. */
 function createPolls(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
   return {
     pollTask: async (credential, taskID, signal) => (await api.result({ credential, signal }, taskID)).state,

@@ -1,13 +1,9 @@
 type Slot<T> = { item: T; dueMs: number }
 
-/** Items by when they are due: a binary heap in which each item stands at most once and can be taken out. */
+/** Items by when they are due: a binary heap that holds each item once and from which any can be taken out. */
 export class DueQueue<T> {
   readonly #slots: Slot<T>[] = []
   readonly #index = new Map<T, number>()
-
-  get size(): number {
-    return this.#slots.length
-  }
 
   /** When the first item is due, in the unit it was pushed with; undefined when there is none. */
   peekDueMs(): number | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { adviseRetrySeconds, nextLookDelayMs, parseRetryAfterMs } from '../../src/domain/polling.ts'
+import { adviseRetrySeconds, nextPollDelayMs, parseRetryAfterMs } from '../../src/domain/polling.ts'
 
-describe('the next look', () => {
+describe('the next poll', () => {
   test.each([
     [0, 200],
     [1_000, 200],
@@ -11,9 +11,9 @@ describe('the next look', () => {
     [1e9, 3_000],
     [-5_000, 200],
   ])('at an age of %i ms is after about %i ms', (age, wait) => {
-    expect(nextLookDelayMs(age, 0.5)).toBeCloseTo(wait)
-    expect(nextLookDelayMs(age, 0)).toBeCloseTo(wait * 0.9)
-    expect(nextLookDelayMs(age, 1)).toBeCloseTo(wait * 1.1)
+    expect(nextPollDelayMs(age, 0.5)).toBeCloseTo(wait)
+    expect(nextPollDelayMs(age, 0)).toBeCloseTo(wait * 0.9)
+    expect(nextPollDelayMs(age, 1)).toBeCloseTo(wait * 1.1)
   })
 
   test.each([

@@ -141,7 +141,7 @@ describe.each(VERSIONS)('in version %s', (version) => {
     controller.abort()
     await refused
     await expect
-      .poll(() => gateway.gateway.watching(), { timeout: 8_000, message: 'the wait did not stop' })
+      .poll(() => gateway.gateway.polling(), { timeout: 8_000, message: 'the wait did not stop' })
       .toEqual({ tasks: 0, requests: 0 })
     const task = gateway.emulator.tasks().at(-1)
     expect(task?.status).toBe('running')

@@ -215,7 +215,7 @@ test('a client that is gone is waited for no longer', async () => {
   controller.abort()
   expect(await left).toBe('left')
   await expect
-    .poll(() => gateway.gateway.watching(), { timeout: 8_000, message: 'the wait did not stop' })
+    .poll(() => gateway.gateway.polling(), { timeout: 8_000, message: 'the wait did not stop' })
     .toEqual({ tasks: 0, requests: 0 })
 })
 

@@ -5,7 +5,7 @@ import { runOf, send } from '../support/http.ts'
 import { expectProblem } from '../support/problem.ts'
 import { until, within } from '../support/within.ts'
 
-// A gateway for each test: what one suffers slows down the looks of the next.
+// A gateway for each test: after the failures of one, the polls of the next would be slower.
 
 const deadlines = { readMs: 200, createMs: 1_000, notFoundMs: 600 }
 let gateway = await startTestGateway({ deadlines })
@@ -38,8 +38,8 @@ test.each<[string, Fault]>([
   ['504', status(504)],
   ['999', status(999)],
   ['a 404 that passes', status(404)],
-])('%s while looking is ridden out', async (_what, fault) => {
-  // A broken read is made once more within one look.
+])('%s while polling is ridden out', async (_what, fault) => {
+  // A broken read is made once more within one poll.
   const isBreak = fault.kind === 'reset' || fault.kind === 'no-answer-close'
   gateway.emulator.misbehave('result', fault, isBreak ? 2 : 1)
   const answer = await send(`${gateway.url}/run?wait=10`, { body: runOf('echo', { value: 1 }) })
@@ -51,7 +51,7 @@ test.each<[number, number, string]>([
   [401, 502, 'upstream_auth_failed'],
   [402, 402, 'insufficient_quota'],
   [403, 502, 'upstream_auth_failed'],
-])('%i while looking ends the run at once, with its task id', async (code, expected, failure) => {
+])('%i while polling ends the run at once, with its task id', async (code, expected, failure) => {
   gateway.emulator.misbehave('result', status(code), 10)
   const answer = await send(`${gateway.url}/run?wait=10`, { body: runOf('echo') })
   const { taskID } = expectProblem(answer, expected, failure)
@@ -80,10 +80,10 @@ test('a 404 that passes does not end a wait that has seen the task', async () =>
   const { emulator } = gateway
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const waiting = send(`${gateway.url}/tasks/${taskID}/result?wait=10`)
-  const looked = (times: number) => until(() => emulator.counts().result >= times, `look ${times}`)
-  await looked(2)
+  const polled = (times: number) => until(() => emulator.counts().result >= times, `poll ${times}`)
+  await polled(2)
   emulator.misbehave('result', status(404))
-  await looked(5)
+  await polled(5)
   emulator.finish(taskID, { status: 'success', resultData: [{ value: 1 }], resultURL: null })
   expect((await within(waiting, 'the answer')).status).toBe(200)
 })
@@ -114,7 +114,7 @@ test('an upstream that answers nothing but errors is asked ever less often', asy
   expect(gateway.emulator.counts().result).toBeLessThanOrEqual(4)
 })
 
-test('a task of which nothing was ever seen answers with what went wrong', async () => {
+test('a task that was never seen answers with what went wrong', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   gateway.emulator.misbehave('result', status(503), 1000)
   const answer = await send(`${gateway.url}/tasks/${taskID}/result?wait=0.3`)
@@ -124,13 +124,13 @@ test('a task of which nothing was ever seen answers with what went wrong', async
 describe('a caller that leaves', () => {
   test.each([
     ['a blocking run', 'POST', '/run', {}],
-    ['a run told by events', 'POST', '/run', { accept: 'text/event-stream' }],
+    ['a run as events', 'POST', '/run', { accept: 'text/event-stream' }],
     ['a wait for a result', 'GET', '/tasks/TASK/result?wait=60', {}],
     ['the events of a task', 'GET', '/tasks/TASK/events', {}],
-  ] as const)('%s ends the looking at once; the task goes on', async (_what, method, path, headers) => {
+  ] as const)('%s ends the polling at once; the task goes on', async (_what, method, path, headers) => {
     const { emulator } = gateway
     const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
-    const looked = emulator.arrived('result', 1)
+    const polled = emulator.arrived('result', 1)
     const abort = new AbortController()
     const asking = send(gateway.url + path.replace('TASK', taskID), {
       method,
@@ -138,16 +138,16 @@ describe('a caller that leaves', () => {
       signal: abort.signal,
       ...(method === 'POST' ? { body: runOf('hold') } : {}),
     }).catch(() => 'left')
-    await within(looked, 'nobody looked at the task')
+    await within(polled, 'the task was not polled')
     gateway.logs.length = 0
     abort.abort()
     expect(await asking).toBe('left')
-    const idle = () => Object.values(gateway.gateway.watching()).every((count) => count === 0)
+    const idle = () => Object.values(gateway.gateway.polling()).every((count) => count === 0)
     await until(idle, 'the wait did not end', 1_000)
     const { result } = emulator.counts()
     await logged()
     expect(gateway.logs).toEqual([expect.objectContaining({ left: true, taskID: expect.any(String) })])
-    // Long enough for several looks, were there still somebody to look for.
+    // Long enough for several polls, if the task were still polled.
     await new Promise((resolve) => setTimeout(resolve, 700))
     expect(emulator.counts().result).toBe(result)
     expect(emulator.tasks().every((task) => task.status !== 'failed')).toBe(true)
@@ -181,11 +181,11 @@ function logged(): Promise<void> {
   return until(() => gateway.logs.length > 0, 'the request left no line')
 }
 
-test('many that wait for one task make one look at a time', async () => {
+test('many that wait for one task make one poll at a time', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const waiting = Array.from({ length: 50 }, () => send(`${gateway.url}/tasks/${taskID}/result?wait=10`))
-  await until(() => gateway.gateway.watching().requests === 50, 'not all of them wait')
-  expect(gateway.gateway.watching().tasks).toBe(1)
+  await until(() => gateway.gateway.polling().requests === 50, 'not all of them wait')
+  expect(gateway.gateway.polling().tasks).toBe(1)
   gateway.emulator.finish(taskID, { status: 'success', resultData: [{ a: 1 }] })
   for (const answer of await Promise.all(waiting)) expect(answer.json.resultData).toEqual([{ a: 1 }])
   expect(gateway.emulator.counts().result).toBeLessThan(20)

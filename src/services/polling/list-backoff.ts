@@ -1,18 +1,18 @@
-/** How long the list is left alone after it failed, in milliseconds: doubled with each failure in a row. */
+/** How long the list is not read after it failed, in milliseconds: doubled with each failure in a row. */
 const PAUSE_MS = 5_000
 const LONGEST_PAUSE_MS = 60_000
-/** So many pages in a row that show next to none of the watched tasks make the list useless. */
+/** So many pages in a row that show next to none of the polled tasks make the list useless. */
 const USELESS_PAGES = 3
 /** A useless list is tried again once in so many times. */
 const TRY_AGAIN = 16
 
-/** Whether the task list is worth asking: not while it fails, and seldom when it shows nothing of interest. */
+/** Whether the task list is worth reading: not while it fails, and seldom when it shows few polled tasks. */
 export class ListBackoff {
   #failures = 0
   #pausedUntilMs = 0
   #uselessPages = 0
 
-  /** Asked each time that tasks fall due; counts the times. */
+  /** To be called once each time that tasks fall due: it counts the times. */
   shouldTryList(nowMs: number): boolean {
     if (nowMs < this.#pausedUntilMs) return false
     if (this.#uselessPages < USELESS_PAGES) return true
@@ -20,10 +20,10 @@ export class ListBackoff {
     return this.#uselessPages % TRY_AGAIN === 0
   }
 
-  /** A page was read; `watched` is how many of the tasks on it somebody waits for. */
-  shown(watched: number): void {
+  /** A page was read, and showed so many of the polled tasks. */
+  succeeded(polledTasks: number): void {
     this.#failures = 0
-    this.#uselessPages = watched > 1 ? 0 : this.#uselessPages + 1
+    this.#uselessPages = polledTasks > 1 ? 0 : this.#uselessPages + 1
   }
 
   failed(nowMs: number): void {

@@ -3,13 +3,15 @@ import type { PolledTask } from './polled-task.ts'
 
 /** Upstream's largest page. */
 const PAGE_SIZE = 100
-/** So few are asked for by id rather than looked for on another page. */
+/** So few are polled by id rather than sought on another page. */
 const FEW_LEFT = 2
 /** From so many on it is worth while to read the list of running tasks too. */
 const MANY_LEFT = 10
-/** PolledTask tasks expected of a page before one was read; how much is remembered of it; below which reading ends. */
+/** Polled tasks expected of a page before one was read. */
 const FIRST_YIELD = 4
+/** How much the pages before weigh in the expected yield. */
 const YIELD_MEMORY = 0.8
+/** A list that is expected to yield less than this a page is not read on. */
 const LEAST_YIELD = 0.6
 
 /**
@@ -17,52 +19,45 @@ const LEAST_YIELD = 0.6
  * it comes, then that of running tasks. It ends when enough were found or pages bring too little.
  */
 export class ListSweep {
-  /** Due, and not shown so far. */
-  readonly #sought: Set<PolledTask>
+  /** What is due and was not shown so far; tasks are taken out by the owner of the set. */
+  readonly #sought: ReadonlySet<PolledTask>
   #status: 'running' | undefined
   #nextToken: string | undefined
   #yield = FIRST_YIELD
-  #shown = 0
-  isPageUnderWay = false
-  isOver = false
+  #isPageUnderWay = false
+  #isOver = false
 
-  constructor(sought: Set<PolledTask>) {
+  constructor(sought: ReadonlySet<PolledTask>) {
     this.#sought = sought
   }
 
-  get query(): PageQuery {
+  get isPageUnderWay(): boolean {
+    return this.#isPageUnderWay
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The next page to read. */
+  beginPage(): PageQuery {
+    this.#isPageUnderWay = true
     return { size: PAGE_SIZE, nextToken: this.#nextToken, status: this.#status }
   }
 
-  /** The tasks that no page has shown. */
-  get left(): ReadonlySet<PolledTask> {
-    return this.#sought
-  }
-
-  /** A page has shown a watched task; says whether it was sought. */
-  note(watched: PolledTask): boolean {
-    this.#shown += 1
-    return this.#sought.delete(watched)
-  }
-
-  /** The task need not be sought any more. */
-  forget(watched: PolledTask): void {
-    this.#sought.delete(watched)
-  }
-
-  /** A page was read; decides whether another is worth its request. */
-  turnPage(nextToken: string | undefined): void {
-    this.#yield = YIELD_MEMORY * this.#yield + (1 - YIELD_MEMORY) * this.#shown
-    this.#shown = 0
+  /** The page was read, and showed so many polled tasks. Decides whether another is worth its request. */
+  endPage(shown: number, nextToken: string | undefined): void {
+    this.#isPageUnderWay = false
+    this.#yield = YIELD_MEMORY * this.#yield + (1 - YIELD_MEMORY) * shown
     this.#nextToken = nextToken
     const isExhausted = nextToken === undefined || this.#yield < LEAST_YIELD
-    if (this.#sought.size <= FEW_LEFT) this.isOver = true
+    if (this.#sought.size <= FEW_LEFT) this.#isOver = true
     else if (isExhausted) this.#endList()
   }
 
   #endList(): void {
     if (this.#status !== undefined || this.#sought.size < MANY_LEFT) {
-      this.isOver = true
+      this.#isOver = true
       return
     }
     this.#status = 'running'

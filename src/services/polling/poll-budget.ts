@@ -1,6 +1,6 @@
 import type { Failure } from '../../errors.ts'
 
-/** Bounds of the pause after failed looks, in milliseconds; doubled with each failure in a row. */
+/** Bounds of the pause after failed polls, in milliseconds; doubled with each failure in a row. */
 const SHORTEST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 5_000
 /** What is left of the rate at worst, and how much of it comes back with each success. */
@@ -10,8 +10,8 @@ const SHARE_GROWTH = 1.1
 const LEAST_RATE = 5
 
 /**
- * How often one credential may look at running tasks: a rate, a pause after upstream showed that it suffers,
- * then one look alone until it is seen to answer, then less than the rate for a while.
+ * How often running tasks may be polled with one credential: a rate, a pause once upstream is seen to be down
+ * or asks for it, then single polls as probes until one is answered, then less than the rate for a while.
  */
 export class PollBudget {
   readonly #ratePerSecond: number
@@ -28,7 +28,7 @@ export class PollBudget {
   constructor(ratePerSecond: number, nowMs: number, random: () => number) {
     this.#ratePerSecond = ratePerSecond
     this.#random = random
-    // A tenth of a second's worth at once: looks are spread out, not fired in volleys.
+    // A tenth of a second's worth at once: polls are spread out, not fired in volleys.
     this.#burst = Math.max(1, ratePerSecond / 10)
     this.#tokens = this.#burst
     this.#refilledAtMs = nowMs
@@ -39,12 +39,12 @@ export class PollBudget {
     return this.#share
   }
 
-  /** Whether upstream suffers, and nothing but one probe may be asked of it. */
+  /** Whether an outage goes on, in which upstream is sent nothing but one probe at a time. */
   get isPaused(): boolean {
     return this.#failures > 0
   }
 
-  /** When the next look may be made, not before `nowMs`; infinity while a probe is under way. */
+  /** When the next poll may be made, not before `nowMs`; infinity while a probe is under way. */
   readyAtMs(nowMs: number): number {
     if (this.#isProbing) return Number.POSITIVE_INFINITY
     this.#refill(nowMs)
@@ -52,7 +52,7 @@ export class PollBudget {
     return Math.max(nowMs + Math.ceil((missing * 1000) / this.#rate()), this.#pausedUntilMs)
   }
 
-  /** Takes leave for one look; false when there is none now. */
+  /** Takes what one poll costs; false when it may not be made now. */
   take(nowMs: number): boolean {
     if (this.readyAtMs(nowMs) > nowMs) return false
     this.#tokens -= 1
@@ -60,7 +60,7 @@ export class PollBudget {
     return true
   }
 
-  /** A look that was thought to be free was not. */
+  /** A poll that was made outside the budget counts after all. */
   charge(): void {
     this.#tokens -= 1
   }
@@ -71,14 +71,14 @@ export class PollBudget {
     this.#share = Math.min(1, this.#share * SHARE_GROWTH)
   }
 
-  /** A look that nobody waits for any more: it tells nothing. */
+  /** A poll was cancelled, which says nothing about upstream. */
   abandoned(): void {
     this.#isProbing = false
   }
 
-  /** A failure that says something about upstream as a whole: everyone of this credential waits. */
+  /** A poll failed because of an outage: all polling with this credential pauses. */
   failed(failure: Failure, startedAtMs: number, nowMs: number): void {
-    // What was under way when the pause began tells nothing new.
+    // What was under way when the pause began says nothing new.
     if (startedAtMs < this.#pausedAtMs) return
     this.#failures += 1
     this.#isProbing = false

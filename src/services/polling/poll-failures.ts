@@ -1,12 +1,12 @@
 import { type Failure, GatewayError } from '../../errors.ts'
 
-/** What a rejected look went wrong with. */
+/** Why a poll was rejected. */
 export function toPollFailure(error: unknown): Failure {
   return error instanceof GatewayError ? error.failure : { code: 'internal' }
 }
 
-/** Whether a failure says that upstream suffers, rather than something of the one thing asked for. */
-export function tellsOfUpstream(failure: Failure): boolean {
+/** Whether a failure is about upstream as a whole, not only about the task or page that was asked for. */
+export function isOutage(failure: Failure): boolean {
   switch (failure.code) {
     case 'upstream_unreachable':
     case 'upstream_timeout':
@@ -15,13 +15,13 @@ export function tellsOfUpstream(failure: Failure): boolean {
       return true
     case 'upstream_error':
       return failure.retryable
-    // A result that can't be read (too large, say) is the trouble of one task.
+    // A result that can't be read (too large, say) is the failure of one task.
     default:
       return false
   }
 }
 
-/** Whether a failed look ends the watching; all else is ridden out. */
+/** Whether a failed poll ends the polling of its task; all else is repeated. */
 export function isFinal(failure: Failure, isMissing: boolean): boolean {
   switch (failure.code) {
     case 'unauthenticated':

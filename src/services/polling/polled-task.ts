@@ -1,21 +1,47 @@
+import type { Credential } from '../../cloud/credential.ts'
 import { NEW_TASK, type TaskState } from '../../domain/task.ts'
-import type { PollTarget, Waiter } from './task-poller.ts'
+import type { Failure } from '../../errors.ts'
 
-/** A task under watch: who waits for it and what was last seen. */
+/** Polls one task once, by its id. Rejects with `GatewayError`. */
+export type PollTask = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
+
+/**
+ * A task to poll with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created.
+ * `isNew`: the gateway created it just now. `isOwn`: the gateway created it, now or before; as `isNew` if
+ * left out.
+ */
+export type PollTarget = {
+  credential: Credential
+  taskID: string
+  createdAtMs: number
+  isNew: boolean
+  isOwn?: boolean
+}
+
+/** What a wait for one task is called back with; after an ended state or `onFailure` nothing more comes. */
+export type Waiter = {
+  onState(state: TaskState): void
+  /** The task can't be polled any further, whatever time is left. */
+  onFailure(failure: Failure): void
+  /** A poll failed and will be repeated, or is put off because others failed. */
+  onRetry?(failure: Failure): void
+}
+
+/** A task that is polled: who waits for it, and its state as last seen. */
 export type PolledTask = {
   readonly taskID: string
   readonly createdAtMs: number
-  /** Created by us just now: upstream may need a moment until it knows it. */
+  /** The gateway created it just now: upstream may need a moment until it knows it. */
   readonly isNew: boolean
-  /** Created by us, now or before. */
+  /** The gateway created it, now or before. */
   readonly isOwn: boolean
   readonly waiters: Set<Waiter>
   state: TaskState | undefined
-  /** The request about it that is under way: never two. */
-  look: AbortController | undefined
+  /** Cancels the poll by id that is under way; there are never two. */
+  poll: AbortController | undefined
   missingSinceMs: number | undefined
-  /** A list has shown its end, and its result was asked for on the strength of that. */
-  isEndFollowed: boolean
+  /** A list has shown its end once, and its result was asked for because of that. */
+  wasListedAsEnded: boolean
 }
 
 export function createPolledTask({ taskID, createdAtMs, isNew, isOwn = isNew }: PollTarget): PolledTask {
@@ -26,25 +52,25 @@ export function createPolledTask({ taskID, createdAtMs, isNew, isOwn = isNew }: 
     isOwn,
     waiters: new Set(),
     state: isNew ? NEW_TASK : undefined,
-    look: undefined,
+    poll: undefined,
     missingSinceMs: undefined,
-    isEndFollowed: false,
+    wasListedAsEnded: false,
   }
 }
 
-/** Waiters told before other work gets its turn: what telling sets off is an answer to each. */
-const TOLD_AT_ONCE = 50
+/** Waiters called before other work gets its turn: each call may write an answer. */
+const CALLED_AT_ONCE = 50
 
-/** Tells all waiters, some at a time; who has left by then is not told. */
-export function tellWaiters(waiters: ReadonlySet<Waiter>, tell: (waiter: Waiter) => void): void {
+/** Calls all waiters, some at a time; one that has left by then is not called. */
+export function callWaiters(waiters: ReadonlySet<Waiter>, call: (waiter: Waiter) => void): void {
   const rest = waiters.values()
-  const tellSome = () => {
-    for (let told = 0; told < TOLD_AT_ONCE; told++) {
+  const callSome = () => {
+    for (let called = 0; called < CALLED_AT_ONCE; called++) {
       const { value, done } = rest.next()
       if (done) return
-      tell(value)
+      call(value)
     }
-    setImmediate(tellSome)
+    setImmediate(callSome)
   }
-  tellSome()
+  callSome()
 }

@@ -52,7 +52,7 @@ export type RunsDeps = {
   api: TaskApi
   createTask: CreateTask
   owners: Owners
-  watcher: TaskPoller
+  poller: TaskPoller
   admission: WaitSlots
   drain: Drain
   limits: Limits
@@ -107,7 +107,7 @@ const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0
 
 /** Whatever happens first ends the wait, and everything that was set up for it is taken down then. */
 function waitForEnd(
-  { watcher, drain, now }: Pick<RunsDeps, 'watcher' | 'drain' | 'now'>,
+  { poller, drain, now }: Pick<RunsDeps, 'poller' | 'drain' | 'now'>,
   context: RequestContext,
   awaited: AwaitedTask,
   options: WaitOptions,
@@ -142,7 +142,7 @@ function waitForEnd(
     context.signal.addEventListener('abort', stop, { once: true })
     undo.push(() => context.signal.removeEventListener('abort', stop))
     undo.push(drain.onBegin(stop))
-    const leave = watcher.watch(
+    const leave = poller.join(
       { credential: context.caller.credential, taskID, createdAtMs, isNew, isOwn },
       {
         onState: (seen) => {

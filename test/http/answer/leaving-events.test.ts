@@ -21,5 +21,5 @@ test('a caller of events that leaves before the first is no error, and its task 
   expect(lines()[0]).toMatchObject({ left: true, taskID: expect.any(String) })
   expect(lines()[0]).not.toHaveProperty('failure')
   expect(gateway.logs.filter(({ level }) => level === 'error' || Number(level) >= 50)).toEqual([])
-  expect(gateway.gateway.watching()).toEqual({ tasks: 0, requests: 0 })
+  expect(gateway.gateway.polling()).toEqual({ tasks: 0, requests: 0 })
 })

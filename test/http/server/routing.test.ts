@@ -60,7 +60,7 @@ test('HEAD of events ends and looks no further', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const head = await send(`${gateway.url}/tasks/${taskID}/events`, { method: 'HEAD' })
   expect([head.status, head.text]).toEqual([200, ''])
-  const idle = () => Object.values(gateway.gateway.watching()).every((count) => count === 0)
+  const idle = () => Object.values(gateway.gateway.polling()).every((count) => count === 0)
   await until(idle, 'the events of a HEAD did not end')
 })
 

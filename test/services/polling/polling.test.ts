@@ -26,31 +26,31 @@ async function createHeld({ url }: TestGateway): Promise<string> {
   return (await send(`${url}/tasks`, { body: runOf('hold') })).json.taskID
 }
 
-const looks = (emulator: Emulator): number => emulator.counts().result + emulator.counts().list
+const polls = (emulator: Emulator): number => emulator.counts().result + emulator.counts().list
 const DONE = { status: 'success', resultData: [{ done: true }] } as const
 
 test('1,000 waiters on one task cost as much as one', async () => {
   const gateway = await start()
   const taskID = await createHeld(gateway)
   const waiters = Array.from({ length: 1_000 }, () => send(`${gateway.url}/tasks/${taskID}/result?wait=10`))
-  await expect.poll(() => gateway.gateway.watching().requests, { timeout: 12_000 }).toBe(1_000)
-  const before = looks(gateway.emulator)
+  await expect.poll(() => gateway.gateway.polling().requests, { timeout: 12_000 }).toBe(1_000)
+  const before = polls(gateway.emulator)
   await sleep(1_000)
-  // At most one look in 0.18 s.
-  expect(looks(gateway.emulator) - before).toBeLessThanOrEqual(7)
-  expect(gateway.gateway.watching().tasks).toBe(1)
+  // At most one poll in 0.18 s.
+  expect(polls(gateway.emulator) - before).toBeLessThanOrEqual(7)
+  expect(gateway.gateway.polling().tasks).toBe(1)
   gateway.emulator.finish(taskID, DONE)
   const answers = await Promise.all(waiters)
   expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
   expect(answers[0]?.json.resultData).toEqual([{ done: true }])
 })
 
-test('a waiter on a task that ended long ago is answered from one request, among many that are watched', async () => {
+test('a waiter on a task that ended long ago is answered from one request, among many that are polled', async () => {
   const gateway = await start()
   const ended = await createHeld(gateway)
   gateway.emulator.finish(ended, DONE)
   const many = Array.from({ length: 50 }, () => send(`${gateway.url}/run?wait=10`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(50)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 12_000 }).toBe(50)
   const answer = await send(`${gateway.url}/tasks/${ended}/result?wait=5`)
   expect(answer.status).toBe(200)
   const asked = gateway.emulator.requests('result').filter(({ path }) => path.includes(ended))
@@ -71,7 +71,7 @@ test('credentials never share an answer, and a waiter has to have a right to its
   const { json } = await send(`${gateway.url}/tasks`, { body: runOf('hold'), ...as('user-one') })
   const path = `${gateway.url}/tasks/${json.taskID}/result?wait=5`
   const own = send(path, as('user-one'))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(1)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 12_000 }).toBe(1)
   const others = [send(path, as('user-two')), send(path), send(path, { token: OTHER_TOKEN })]
   const statuses = (await Promise.all(others)).map(({ status }) => status)
   gateway.emulator.finish(json.taskID, DONE)
@@ -79,13 +79,13 @@ test('credentials never share an answer, and a waiter has to have a right to its
   expect((await own).status).toBe(200)
 })
 
-test('looking keeps within POLL_RATE, however many wait', async () => {
+test('polling keeps within POLL_RATE, however many wait', async () => {
   const gateway = await start({ env: { POLL_RATE: '20' } })
   const runs = Array.from({ length: 300 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(300)
-  const before = looks(gateway.emulator)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 12_000 }).toBe(300)
+  const before = polls(gateway.emulator)
   await sleep(3_000)
-  expect(looks(gateway.emulator) - before).toBeLessThanOrEqual(20 * 3.2 + 2)
+  expect(polls(gateway.emulator) - before).toBeLessThanOrEqual(20 * 3.2 + 2)
   for (const { taskID } of gateway.emulator.tasks()) gateway.emulator.finish(taskID, DONE)
   const answers = await Promise.all(runs)
   expect(answers.every(({ status }) => status === 200)).toBe(true)
@@ -132,15 +132,15 @@ test('waiting runs survive an outage and finish soon after it; upstream is left 
   const gateway = await start()
   const { emulator } = gateway
   const runs = Array.from({ length: 40 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(40)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 12_000 }).toBe(40)
   const mend = [
     emulator.misbehave('result', { kind: 'status', status: 500 }, Number.POSITIVE_INFINITY),
     emulator.misbehave('list', { kind: 'reset', when: 'before-processing' }, Number.POSITIVE_INFINITY),
   ]
   await sleep(500)
-  const before = looks(emulator)
+  const before = polls(emulator)
   await sleep(1_500)
-  expect(looks(emulator) - before).toBeLessThanOrEqual(6)
+  expect(polls(emulator) - before).toBeLessThanOrEqual(6)
   for (const { taskID } of emulator.tasks()) emulator.finish(taskID, DONE)
   for (const take of mend) take()
   const mendedAt = Date.now()
@@ -153,13 +153,13 @@ test('429 slows the whole credential down, as long as upstream asks for', async 
   const gateway = await start()
   const { emulator } = gateway
   const runs = Array.from({ length: 10 }, () => send(`${gateway.url}/run?wait=30`, { body: runOf('hold') }))
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 12_000 }).toBe(10)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 12_000 }).toBe(10)
   emulator.misbehave('result', { kind: 'status', status: 429, headers: { 'retry-after': '2' } })
   await expect.poll(() => emulator.requests('result').length, { timeout: 12_000 }).toBeGreaterThan(0)
   await sleep(300)
-  const before = looks(emulator)
+  const before = polls(emulator)
   await sleep(1_400)
-  expect(looks(emulator)).toBe(before)
+  expect(polls(emulator)).toBe(before)
   for (const { taskID } of emulator.tasks()) emulator.finish(taskID, DONE)
   expect((await Promise.all(runs)).every(({ status }) => status === 200)).toBe(true)
 })
@@ -210,7 +210,7 @@ test('at the end of the process 1,000 waiting runs are all answered with 202 and
   const runs = Array.from({ length: 1_000 }, () =>
     send(`${gateway.url}/run?wait=60`, { body: runOf('hold') }),
   )
-  await expect.poll(() => gateway.gateway.watching().tasks, { timeout: 10_000 }).toBe(1_000)
+  await expect.poll(() => gateway.gateway.polling().tasks, { timeout: 10_000 }).toBe(1_000)
   const closing = gateway.gateway.close()
   const answers = await Promise.all(runs)
   await closing

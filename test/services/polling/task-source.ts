@@ -2,22 +2,22 @@ import { type Credential, createKeyCredential } from '../../../src/cloud/credent
 import type { TaskState } from '../../../src/domain/task.ts'
 import type { ListedTask, TaskPage } from '../../../src/domain/task-page.ts'
 import { GatewayError } from '../../../src/errors.ts'
-import type { PollTask } from '../../../src/services/polling/credential-poller.ts'
+import type { PollTask } from '../../../src/services/polling/polled-task.ts'
 import type { ReadPage } from '../../../src/services/tasks/list-scan.ts'
 
-/** Tasks that end when they are told to, looked at in this process; every look takes a turn of the loop or more. */
+/** Tasks that end on command, polled in this process; every poll takes a turn of the loop or more. */
 export type TaskSource = {
   credential: Credential
   pollTask: PollTask
   readPage: ReadPage
   add(taskID: string): void
   end(taskID: string): void
-  /** How often each task was asked for by its id. */
-  looks: Map<string, number>
+  /** How often each task was polled by its id. */
+  polls: Map<string, number>
   pages: number
-  /** The most looks at one task at the same time that were ever seen. */
+  /** The most polls of one task at the same time that were ever seen. */
   mostAtOnce: number
-  /** Left out of the list, as it shows them; or no list at all. */
+  /** What the list shows: tasks as they are, none, all as running, or a failure. */
   list: 'right' | 'empty' | 'stale' | 'fails'
 }
 
@@ -30,7 +30,7 @@ export function createTaskSource(delayMs: () => number): TaskSource {
 
   const source: TaskSource = {
     credential: createKeyCredential('a-key'),
-    looks: new Map(),
+    polls: new Map(),
     pages: 0,
     mostAtOnce: 0,
     list: 'right',
@@ -43,7 +43,7 @@ export function createTaskSource(delayMs: () => number): TaskSource {
       const atOnce = (underWay.get(taskID) ?? 0) + 1
       underWay.set(taskID, atOnce)
       source.mostAtOnce = Math.max(source.mostAtOnce, atOnce)
-      source.looks.set(taskID, (source.looks.get(taskID) ?? 0) + 1)
+      source.polls.set(taskID, (source.polls.get(taskID) ?? 0) + 1)
       await pause()
       underWay.set(taskID, (underWay.get(taskID) ?? 1) - 1)
       if (signal.aborted) throw new GatewayError({ code: 'upstream_timeout' })
