@@ -4,7 +4,7 @@ import type { Secret } from '../domain/secret.ts'
 import { isInsecureUrl } from './addresses.ts'
 import { type CallerFile, type CallerFileContext, readCallerFile } from './caller-file.ts'
 import { type Config, deepFreeze } from './config.ts'
-import { ConfigError, type ConfigProblem, type Report } from './problems.ts'
+import { ConfigError, type ConfigProblem, type Report } from './config-error.ts'
 import { findReferences } from './references.ts'
 import {
   type Environment,

@@ -1,5 +1,5 @@
 import { toBaseUrl, toOrigin, toProxyRange, toTaskBaseUrl } from './addresses.ts'
-import type { Report } from './problems.ts'
+import type { Report } from './config-error.ts'
 import { toTokenPairs } from './tokens.ts'
 import {
   type Parse,

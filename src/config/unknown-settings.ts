@@ -1,4 +1,4 @@
-import type { Report } from './problems.ts'
+import type { Report } from './config-error.ts'
 import { type Environment, SETTINGS } from './settings.ts'
 
 /** Only names that are meant for us can be called wrong; the environment holds everybody's. */

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { ConfigError, formatConfigProblems } from '../../src/config/config-error.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
-import { ConfigError, formatConfigProblems } from '../../src/config/problems.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { BASE, type Env, fakeFiles } from './support/problems.ts'
 

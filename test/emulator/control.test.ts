@@ -46,10 +46,10 @@ describe('the control plane', () => {
   it.each([
     [{ operation: 'nothing', fault: { kind: 'hang' } }, 'operation is not known'],
     [{ operation: 'list' }, 'fault must be an object with a kind'],
-    [{ operation: 'list', fault: { kind: 'gate' } }, 'fault.kind is not known, or cannot be told over HTTP'],
+    [{ operation: 'list', fault: { kind: 'gate' } }, 'fault.kind is not known, or cannot be set over HTTP'],
     [
       { operation: 'list', fault: { kind: 'toString' } },
-      'fault.kind is not known, or cannot be told over HTTP',
+      'fault.kind is not known, or cannot be set over HTTP',
     ],
     [{ operation: 'list', fault: { kind: 'status' } }, 'fault.status is missing or wrong'],
     [{ operation: 'list', fault: { kind: 'status', status: 'ok' } }, 'fault.status is missing or wrong'],

@@ -74,7 +74,7 @@ describe('the emulator as a process', () => {
     const { port } = server.address() as { port: number }
     const started = run({ EMULATOR_PORT: String(port), EMULATOR_STORE_PORT: '0' })
     expect(await within(started.exit, 'the emulator did not end', START_MS)).toBe(1)
-    expect(started.output()).toContain(`port ${port} can't be had`)
+    expect(started.output()).toContain(`port ${port} can't be opened`)
     server.close()
   })
 })

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
+import { ConfigError } from '../../../src/config/config-error.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
-import { ConfigError } from '../../../src/config/problems.ts'
 
 export type Env = Record<string, string | undefined>
 
