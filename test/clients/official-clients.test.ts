@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 import { Agent } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Operation } from '../../src/emulator/emulator.ts'
 import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { createSeededRandom, randomBytesOf } from '../support/seeded-random.ts'
 import {
   CLI,
   type Dialect,
@@ -104,7 +105,7 @@ describe.each([TYPESCRIPT_SDK, PYTHON_SDK, MCP_SDK, CLI])('the $name', (dialect)
 
   test.each(['page.txt', 'README'])('uploads %s in parts, straight to the store', async (name) => {
     const client = clientOf(dialect)
-    const bytes = randomBytes(2 * PART_SIZE + 17)
+    const bytes = randomBytesOf(createSeededRandom('bytes of a file'), 2 * PART_SIZE + 17)
     const url = await client.uploadFile(name, bytes)
     const inspect = { packageName: '@emulator/files', packageVersion: '1.0.0', blockName: 'inspect' }
     const result = await client.createAndWait({ ...inspect, inputValues: { file: url } })

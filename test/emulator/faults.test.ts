@@ -3,19 +3,8 @@ import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { Emulator } from '../../src/emulator/emulator.ts'
 import type { Fault } from '../../src/emulator/faults.ts'
-import {
-  ask,
-  call,
-  create,
-  createBody,
-  exchange,
-  get,
-  post,
-  resultOf,
-  start,
-  TASKS,
-  within,
-} from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, create, createBody, get, post, resultOf, sendRaw, start, TASKS } from './client.ts'
 
 const DASHBOARD = '/v3/users/me/dashboard'
 
@@ -103,7 +92,7 @@ describe('statuses', () => {
     expect((await dashboard(emulator)).status).toBe(999)
     for (const status of [1000, 99]) {
       emulator.misbehave('dashboard', { kind: 'status', status, body: 'odd' })
-      const { received, end } = await exchange(emulator.url, get(DASHBOARD))
+      const { received, end } = await sendRaw(emulator.url, get(DASHBOARD))
       expect([end, received]).toEqual([
         'closed',
         expect.stringMatching(`^HTTP/1.1 ${status} [\\s\\S]*\r\n\r\nodd$`),
@@ -133,7 +122,7 @@ describe('connections that break', () => {
   ] as const)('are reset %s', async (when, created, expected) => {
     const emulator = await start()
     emulator.misbehave('create', { kind: 'reset', when })
-    const { received, end } = await exchange(emulator.url, post(TASKS, body))
+    const { received, end } = await sendRaw(emulator.url, post(TASKS, body))
     expect(end).toBe('ECONNRESET')
     expect(received).toMatch(expected)
     expect(emulator.tasks()).toHaveLength(created)
@@ -149,7 +138,7 @@ describe('connections that break', () => {
       'create',
       when === undefined ? { kind: 'no-answer-close' } : { kind: 'no-answer-close', when },
     )
-    expect(await exchange(emulator.url, post(TASKS, body))).toEqual({ received: '', end: 'closed' })
+    expect(await sendRaw(emulator.url, post(TASKS, body))).toEqual({ received: '', end: 'closed' })
     expect(emulator.tasks()).toHaveLength(created)
   })
 
@@ -159,7 +148,7 @@ describe('connections that break', () => {
   ] as [Fault, number][])('stay open without an answer: %o', async (fault, created) => {
     const emulator = await start()
     emulator.misbehave('create', fault)
-    const asked = exchange(emulator.url, post(TASKS, body))
+    const asked = sendRaw(emulator.url, post(TASKS, body))
     await within(emulator.arrived('create', 1), 'the create did not arrive')
     await dashboard(emulator)
     expect(emulator.tasks()).toHaveLength(created)
@@ -326,7 +315,7 @@ describe('parts', () => {
     const emulator = await start()
     const { target, uploadID } = await presigned(emulator)
     emulator.misbehave('part', { kind: 'early-answer', status: 403 })
-    const { received } = await exchange(emulator.storeUrl, `${head(target)}12345`)
+    const { received } = await sendRaw(emulator.storeUrl, `${head(target)}12345`)
     expect(received).toMatch(/^HTTP\/1.1 403 /)
     expect(emulator.file(uploadID)?.parts).toEqual([])
   })

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readEnvironment } from '../../src/emulator/environment.ts'
-import { ask, call, createBody, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, createBody, TASKS } from './client.ts'
 
 const START_MS = 10_000
 const children: ChildProcess[] = []

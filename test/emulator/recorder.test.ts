@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { call, create, createBody, KEY, post, start, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { call, create, createBody, KEY, post, start, TASKS } from './client.ts'
 
 const DASHBOARD = '/v3/users/me/dashboard'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ask, call, create, createBody, ended, KEY, resultOf, start, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, create, createBody, ended, KEY, resultOf, start, TASKS } from './client.ts'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const AT_ONCE = { queuedMs: 0, schedulingMs: 0, scheduledMs: 0, runningMs: 0 }

@@ -27,7 +27,7 @@ export function load(env: Env = {}, files: Record<string, string> = {}): Config 
   return loadConfig({ ...BASE, ...env }, fakeFiles(files))
 }
 
-/** The problems of an environment as it stands, as `SETTING: message`. */
+/** The problems of an environment, as `SETTING: message`. */
 export function findProblemsOf(env: Env, files: Record<string, string> = {}): string[] {
   try {
     loadConfig(env, fakeFiles(files))
