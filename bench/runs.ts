@@ -7,7 +7,7 @@ import type { LoadReport } from './support/run-load.ts'
 
 const TOKEN = 'bench-token-aaaaaaaaaaaaaaaa'
 const MANY = 10_000
-/** Descriptors beside one for each run: upstream, the store, the process itself. */
+/** Descriptors in addition to one for each run: upstream, the store, the process itself. */
 const SPARE_DESCRIPTORS = 1_000
 const FEW = 10
 const FEW_ROUNDS = 5
@@ -27,7 +27,7 @@ type Measured = {
 
 /**
  * `npm run bench -- runs [count]`: waiting for very many runs and for a few, through the gateway and by the
- * loop of the official SDKs, which looks at each task every 3 s. Gateway, emulator and callers are processes
+ * loop of the official SDKs, which polls each task every 3 s. Gateway, emulator and callers are processes
  * of their own.
  */
 export async function benchRuns([wanted = String(MANY)]: readonly string[]): Promise<void> {
@@ -69,7 +69,7 @@ function printMany(count: number, gateway: Measured, sdk: Measured): void {
   }
 }
 
-/** All tasks are created while the queue is paused, and let go at the same moment: so all wait at once. */
+/** All tasks are created while the queue is paused, and released at the same moment: so all wait at once. */
 async function measureAtOnce(way: Way, count: number, seconds: readonly [number, number]): Promise<Measured> {
   return withProcesses(way, async ({ emulatorUrl, url, gateway }) => {
     await callUpstream(emulatorUrl, '/v3/user/pause')
@@ -85,7 +85,7 @@ async function measureAtOnce(way: Way, count: number, seconds: readonly [number,
     const { answers } = await report
     const probed = await probes?.stop()
     const counts = await readCounts(emulatorUrl)
-    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} looks by id`)
+    console.log(`${way}: ${counts.list} pages of the list, ${counts.result} polls by id`)
     const measured = await toMeasured(emulatorUrl, answers, counts.list + counts.result)
     if (probed === undefined) return measured
     const { peakMib, ...times } = probed
@@ -115,7 +115,7 @@ async function withProcesses<T>(way: Way, work: (running: Running) => Promise<T>
     gateway = await startGateway(emulatorUrl)
     const { msg } = JSON.parse(gateway.firstLine) as { msg: string }
     const url = /http:\S+/.exec(msg)?.[0] ?? ''
-    // What is made ready at the first requests is no cost of waiting.
+    // What the first requests set up is not a cost of waiting.
     for (let round = 0; round < WARM_UP_ROUNDS; round++) {
       await Promise.all(Array.from({ length: 100 }, () => callGateway(url, '/run', { blockName: 'echo' })))
     }
@@ -241,7 +241,7 @@ async function callGateway(
   return answer.body.json() as Promise<{ taskID: string }>
 }
 
-/** Each run takes a descriptor of the gateway's: where there are fewer, fewer runs are measured, and that is said. */
+/** Each run takes a descriptor of the gateway: with fewer descriptors, fewer runs are measured, and that is printed. */
 function withinDescriptors(count: number): number {
   const limit = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }))
   const most = Number.isNaN(limit) ? count : Math.min(count, limit - SPARE_DESCRIPTORS)

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test, vi } from 'vitest'
+import { within } from './support/within.ts'
 
 /* A start compiles what it imports; on a machine that is busy with other tests that takes its time. */
 const START_MS = 20_000
@@ -14,7 +15,7 @@ afterEach(() => {
   for (const { child } of started.splice(0)) child.kill('SIGKILL')
 })
 
-/** `npm run demo` without npm in between, so that the signal reaches it and nobody else. */
+/** `npm run demo` without npm in between, so that only the demo gets the signal. */
 function startDemo(...args: string[]) {
   const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/demo.ts', ...args], {
     env: { PATH: process.env.PATH ?? '' },
@@ -31,9 +32,9 @@ function startDemo(...args: string[]) {
   )
   const printed = (text: string) =>
     new Promise<void>((resolve) => {
-      const look = () => (output.includes(text) ? resolve() : undefined)
-      child.stdout.on('data', look)
-      look()
+      const check = () => (output.includes(text) ? resolve() : undefined)
+      child.stdout.on('data', check)
+      check()
     })
   return { child, exit, printed, output: () => output }
 }
@@ -42,13 +43,6 @@ function run(...args: string[]) {
   const demo = startDemo(...args)
   started.push(demo)
   return demo
-}
-
-function within<T>(promise: Promise<T>, what: string, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${what} within ${ms} ms`)), ms)
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }
 
 test('with --once it makes a run of its own, prints its result and ends with 0', async () => {
@@ -77,7 +71,7 @@ test('a second demo finds ports of its own', async () => {
   expect(addressOf(second.output())).not.toBe(addressOf(first.output()))
 })
 
-test('a PORT that is no port is told of by name', async () => {
+test('a PORT that is not a port is reported by its name', async () => {
   const child = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/demo.ts'], {
     env: { PATH: process.env.PATH ?? '', PORT: 'http' },
     encoding: 'utf8',

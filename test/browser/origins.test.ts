@@ -120,7 +120,7 @@ describe('a page of an allowed origin, with a token', () => {
   })
 })
 
-/** The origins that nobody allowed: another port of the gateway's own host, and another host. */
+/** Origins that are not allowed: another port of the gateway's own host, and another host. */
 const foreigners = (): [string, string][] => [
   ['same site', foreign.address],
   ['another site', foreign.localhost],

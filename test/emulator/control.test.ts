@@ -8,7 +8,7 @@ function control(emulator: Emulator, method: string, path: string, body?: unknow
 }
 
 describe('the control plane', () => {
-  it('tells faults, counts and resets', async () => {
+  it('takes faults, counts and resets', async () => {
     const emulator = await start()
     const fault = { kind: 'status', status: 503, body: 'no', headers: { 'retry-after': '3' } }
     expect(await control(emulator, 'POST', 'misbehave', { operation: 'list', fault, times: 2 })).toEqual({

@@ -28,7 +28,7 @@ function createGate() {
 }
 
 describe('telling faults', () => {
-  it('uses them up in the order told, one operation apart from the other', async () => {
+  it('uses them up in the order they were added, each operation by itself', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 500 }, 2)
     emulator.misbehave('dashboard', { kind: 'status', status: 429 })
@@ -51,7 +51,7 @@ describe('telling faults', () => {
     expect(await statuses(emulator, 2)).toEqual([418, 200])
   })
 
-  it('treats no request badly when told to do it no time', async () => {
+  it('does nothing with 0 times', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 500 }, 0)
     expect(await statuses(emulator, 1)).toEqual([200])
@@ -65,7 +65,7 @@ describe('telling faults', () => {
 })
 
 describe('statuses', () => {
-  it('come with the body and headers told', async () => {
+  it('come with the body and headers given', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', {
       kind: 'status',
@@ -78,7 +78,7 @@ describe('statuses', () => {
     expect(headers).toMatchObject({ 'retry-after': '7', 'content-type': 'text/html' })
   })
 
-  it('come in the form of the service if nothing else is told', async () => {
+  it('come in the form of the service by default', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 503 })
     const { text, headers } = await dashboard(emulator)
@@ -177,7 +177,7 @@ describe('answers that are late', () => {
     expect((await asked).json).toEqual({ taskID: emulator.tasks()[0]?.taskID })
   })
 
-  it('tell the state at the time when the gate opens', async () => {
+  it('give the state at the time when the gate opens', async () => {
     const emulator = await start()
     const gate = createGate()
     const taskID = await create(emulator, createBody('hold'))
@@ -242,7 +242,7 @@ describe('answers that are wrong', () => {
     expect(headers['content-length']).toBe(String(bytes.length))
   })
 
-  it('are no JSON', async () => {
+  it('are not JSON', async () => {
     const { text, headers } = await spoilt({ kind: 'invalid-json' })
     expect(headers['content-type']).toContain('application/json')
     expect(() => JSON.parse(text)).toThrow(SyntaxError)
@@ -266,7 +266,7 @@ describe('answers that are wrong', () => {
     expect(Object.keys(JSON.parse(text))).toEqual(['padding'])
   })
 
-  it('show a status that nobody knows', async () => {
+  it('show an unknown status', async () => {
     const emulator = await start()
     const taskID = await create(emulator, createBody('echo'))
     for (const operation of ['result', 'detail', 'list', 'latest'] as const) {
@@ -320,7 +320,7 @@ describe('parts', () => {
     expect(emulator.file(uploadID)?.parts).toEqual([])
   })
 
-  it('are not read until told', async () => {
+  it('are not read until the promise is fulfilled', async () => {
     const emulator = await start()
     const { url, uploadID } = await presigned(emulator)
     const gate = createGate()

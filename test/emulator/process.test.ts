@@ -22,10 +22,10 @@ function run(env: Record<string, string>) {
   let output = ''
   const printed = (text: string) =>
     new Promise<void>((resolve) => {
-      const look = () => (output.includes(text) ? resolve() : undefined)
-      child.stdout.on('data', look)
-      child.stderr.on('data', look)
-      look()
+      const check = () => (output.includes(text) ? resolve() : undefined)
+      child.stdout.on('data', check)
+      child.stderr.on('data', check)
+      check()
     })
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk) => {
@@ -42,7 +42,7 @@ function urlAfter(output: string, label: string): string {
 
 describe('the emulator as a process', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'serves with its key and ends with %s, whatever hangs',
+    'serves with its key and ends with %s, even if a request hangs',
     async (signal) => {
       const started = run({ EMULATOR_PORT: '0', EMULATOR_STORE_PORT: '0', EMULATOR_KEY: 'own-key' })
       await within(started.printed('API key own-key'), 'the emulator did not start', START_MS)

@@ -112,7 +112,7 @@ describe('uploading', () => {
     ['an extension without a dot', '{"size":1,"file_extension":"txt"}'],
     ['a path as extension', '{"size":1,"file_extension":"./../x"}'],
     ['a path as name', '{"size":1,"file_extension":".txt","file_name":"../x"}'],
-    ['a name that is no string', '{"size":1,"file_extension":".txt","file_name":null}'],
+    ['a name that is not a string', '{"size":1,"file_extension":".txt","file_name":null}'],
   ])('refuses %s', async (_name, body) => {
     const emulator = await start()
     const { status, json } = await ask('POST', `${emulator.uploadUrl}/init`, { body })
@@ -121,7 +121,7 @@ describe('uploading', () => {
     expect(emulator.uploads()).toEqual([])
   })
 
-  it('tells which parts are missing', async () => {
+  it('says which parts are missing', async () => {
     const emulator = await start({ partSize: 4 })
     const ticket = await init(emulator, { file_extension: '', size: 12 })
     await put(ticket.presigned_urls[1], Buffer.from('1234'))
@@ -244,7 +244,7 @@ describe('presigned parts', () => {
     expect(record?.headers['content-type']).toBe('application/octet-stream')
   })
 
-  it('take longer when told', async () => {
+  it('take longer with a delay', async () => {
     const emulator = await start({ storeDelayMs: 120 })
     const ticket = await init(emulator, { file_extension: '', size: 4 })
     const before = performance.now()
@@ -282,7 +282,7 @@ describe('keeping bytes', () => {
 describe('reading files', () => {
   const FILES = { packageName: '@emulator/files' }
 
-  it('tells size, hash and words of a text that spans parts', async () => {
+  it('gives size, hash and words of a text that spans parts', async () => {
     const emulator = await start({ partSize: 7 })
     const bytes = Buffer.from('Grüße  aus\nder\tWelt — zum Lesen')
     const file = await upload(emulator, bytes)
