@@ -29,8 +29,8 @@ RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
 EXPOSE 3000
-# Lives: a gateway that drains or sheds is no reason to kill it. Shells and curl are not needed for this.
+# /livez, not /readyz: a gateway that drains or is full must not be killed. Needs neither a shell nor curl.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is the process that gets SIGTERM, and handles it: no init is needed.
+# Node itself gets SIGTERM and handles it: no init is needed.
 CMD ["node", "dist/main.js"]

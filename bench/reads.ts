@@ -7,8 +7,8 @@ import { Pool, request } from 'undici'
 import { type BenchProcess, startNode, startProcess } from './support/processes.ts'
 
 /*
- * What a plain read costs on its way through: `GET /tasks/{taskID}` (token, scope and owner checked) against
- * nginx with one worker forwarding the same bytes, a plain forwarder that checks nothing, and no one between.
+ * What a plain read costs in the gateway: `GET /tasks/{taskID}` (token, scope and owner checked), compared with
+ * nginx with one worker forwarding the same bytes, a plain forwarder that checks nothing, and no proxy at all.
  */
 
 const TOKEN = 'bench-token-aaaaaaaaaaaaaaaa'
@@ -56,7 +56,7 @@ async function startTargets(folder: string, processes: BenchProcess[]): Promise<
   const taskID = await createTask(gatewayUrl)
   const nativePath = `/v3/users/me/tasks/${taskID}`
   const targets: Target[] = [
-    { name: 'no one between', url: upstreamUrl, path: nativePath, pid: upstream.pid },
+    { name: 'no proxy', url: upstreamUrl, path: nativePath, pid: upstream.pid },
     { name: 'gateway', url: gatewayUrl, path: `/tasks/${taskID}`, pid: gateway.pid },
     {
       name: 'plain forwarder',
@@ -86,7 +86,7 @@ function startGateway(upstreamUrl: string): Promise<BenchProcess> {
   })
 }
 
-/** One worker, no master: one process, whose CPU is all there is. */
+/** One worker and no master: one process, which uses all of nginx's CPU. */
 function startNginx(folder: string, port: number, upstreamUrl: string): Promise<BenchProcess> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder};`)
@@ -106,7 +106,7 @@ http {
 }
 `,
   )
-  // nginx speaks on its standard error; the line is the last one before it serves.
+  // nginx prints on its standard error; the line is the last one before it serves.
   return startProcess('sh', ['-c', `exec nginx -c ${file} 2>&1`], { sign: 'using the' })
 }
 
@@ -119,7 +119,7 @@ async function createTask(gatewayUrl: string): Promise<string> {
   return ((await answer.body.json()) as { taskID: string }).taskID
 }
 
-/** As many requests as the target answers in that time, `CONNECTIONS` at once. Throws at the first that is no 200. */
+/** As many requests as the target answers in `ms` milliseconds, `CONNECTIONS` at once. Throws at the first answer other than 200. */
 async function load({ url, path, pid }: Target, ms: number): Promise<Measured> {
   const pool = new Pool(url, { connections: CONNECTIONS })
   const headers = { authorization: `Bearer ${TOKEN}` }
@@ -146,8 +146,8 @@ async function load({ url, path, pid }: Target, ms: number): Promise<Measured> {
 function report(measured: ReadonlyMap<string, readonly Measured[]>): void {
   console.log(`reads: GET a task, ${CONNECTIONS} connections, medians of ${ROUNDS} interleaved rounds`)
   const medians = new Map([...measured].map(([name, rounds]) => [name, medianOf(rounds)]))
-  const base = medians.get('nginx') ?? medians.get('no one between')
-  const baseName = medians.has('nginx') ? 'nginx' : 'no one between'
+  const base = medians.get('nginx') ?? medians.get('no proxy')
+  const baseName = medians.has('nginx') ? 'nginx' : 'no proxy'
   for (const [name, { perSecond, cpuMicros, p50Ms, p99Ms }] of medians) {
     const share = (perSecond / (base?.perSecond ?? perSecond)).toFixed(2)
     console.log(
@@ -168,7 +168,7 @@ function medianOf(rounds: readonly Measured[]): Measured {
   }
 }
 
-/** User and system time of a process so far. */
+/** User and system time of a process so far, in seconds. */
 function cpuSecondsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')

@@ -7,7 +7,7 @@ import type { LoadReport } from './support/run-load.ts'
 
 const TOKEN = 'bench-token-aaaaaaaaaaaaaaaa'
 const MANY = 10_000
-/** Descriptors beside one for each run: upstream, the store, the process itself. */
+/** Descriptors in addition to one for each run: upstream, the store, the process itself. */
 const SPARE_DESCRIPTORS = 1_000
 const FEW = 10
 const FEW_ROUNDS = 5
@@ -69,7 +69,7 @@ function printMany(count: number, gateway: Measured, sdk: Measured): void {
   }
 }
 
-/** All tasks are created while the queue is paused, and let go at the same moment: so all wait at once. */
+/** All tasks are created while the queue is paused, and released at the same moment: so all wait at once. */
 async function measureAtOnce(way: Way, count: number, seconds: readonly [number, number]): Promise<Measured> {
   return withProcesses(way, async ({ emulatorUrl, url, gateway }) => {
     await callUpstream(emulatorUrl, '/v3/user/pause')
@@ -115,7 +115,7 @@ async function withProcesses<T>(way: Way, work: (running: Running) => Promise<T>
     gateway = await startGateway(emulatorUrl)
     const { msg } = JSON.parse(gateway.firstLine) as { msg: string }
     const url = /http:\S+/.exec(msg)?.[0] ?? ''
-    // What is made ready at the first requests is no cost of waiting.
+    // What the first requests set up is not a cost of waiting.
     for (let round = 0; round < WARM_UP_ROUNDS; round++) {
       await Promise.all(Array.from({ length: 100 }, () => callGateway(url, '/run', { blockName: 'echo' })))
     }
@@ -241,7 +241,7 @@ async function callGateway(
   return answer.body.json() as Promise<{ taskID: string }>
 }
 
-/** Each run takes a descriptor of the gateway's: where there are fewer, fewer runs are measured, and that is said. */
+/** Each run takes a descriptor of the gateway: with fewer descriptors, fewer runs are measured, and that is printed. */
 function withinDescriptors(count: number): number {
   const limit = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }))
   const most = Number.isNaN(limit) ? count : Math.min(count, limit - SPARE_DESCRIPTORS)

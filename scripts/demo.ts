@@ -4,15 +4,15 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { buildApp, type Gateway } from '../src/app.ts'
+import { ConfigError, formatConfigProblems } from '../src/config/config-error.ts'
 import { loadConfig } from '../src/config/load-config.ts'
-import { ConfigError, formatConfigProblems } from '../src/config/problems.ts'
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts'
 import { createMemoryStore } from '../src/store/memory-store.ts'
 
 /** `npm run demo`: the gateway in front of a local OOMOL, and one run through both. `--once` ends after that run. */
 
 const HOST = '127.0.0.1'
-/** Known to everyone who has read this, which is fine for a port of this machine with nothing behind it. */
+/** Everyone can read it here, which is fine for a local port in front of an emulator. */
 const TOKEN = 'demo-token-for-this-machine-only'
 const KEY = 'emulator-key'
 
@@ -50,7 +50,7 @@ async function main(): Promise<number> {
   return 0
 }
 
-/** Starts both on the ports they have by default, or on free ones where these are taken. */
+/** Starts both on their default ports, or on free ones if those are taken. */
 async function start(): Promise<Demo> {
   const emulator = await startEmulator({
     host: HOST,
@@ -89,7 +89,7 @@ async function startGateway(emulator: Emulator, port: string): Promise<{ gateway
   return { gateway, url: await gateway.app.listen({ host: config.host, port: config.port }) }
 }
 
-/** The port, or 0 when somebody has it already. */
+/** The port, or 0 (any free one) if it is taken. */
 function portOrAny(port: number): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer()

@@ -3,13 +3,13 @@ import closeWithGrace, { type Options as CloseWithGraceOptions } from 'close-wit
 import { type Logger, pino } from 'pino'
 import { buildApp, type Gateway } from './app.ts'
 import type { Config } from './config/config.ts'
+import { ConfigError, formatConfigProblems } from './config/config-error.ts'
 import { loadConfig, reloadCallers } from './config/load-config.ts'
-import { ConfigError, formatConfigProblems } from './config/problems.ts'
 import { openStore } from './store/open-store.ts'
 import type { Store } from './store/store.ts'
 import { StoreOpenError } from './store/store-open-error.ts'
 
-/** Connections that may wait to be taken: very many callers may come at once. The system may allow fewer. */
+/** Connections that may wait to be accepted: very many callers may connect at once. The system may allow fewer. */
 const BACKLOG = 4096
 
 /** What `sysexits.h` calls EX_CONFIG. */
@@ -24,7 +24,7 @@ async function run(): Promise<void> {
   const store = await openStoreOrExit(config, logger)
   const gateway = buildApp(config, { logger, version, store, now: Date.now, random: Math.random })
 
-  // The inner deadline is shorter than this one, which is for a shutdown that is itself at fault.
+  // `gateway.close` ends before this deadline, which is only for a shutdown that has a fault itself.
   const grace: CloseWithGraceOptions = { delay: config.shutdownGraceMs, logger: false, skip: ['SIGHUP'] }
   closeWithGrace(grace, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unforeseen error, shutting down')
@@ -37,11 +37,11 @@ async function run(): Promise<void> {
 
   await listenOrExit(gateway, config, logger)
   if (config.auth === 'none') {
-    logger.warn('GATEWAY_AUTH=none: whoever reaches this address acts with the key of the organisation')
+    logger.warn('GATEWAY_AUTH=none: everyone who reaches this address acts with the key of the organisation')
   }
 }
 
-/** Callers and functions as their files say now; when they say nothing sound, everything stays as it is. */
+/** Reads callers and functions again; if they are not valid, the current ones stay. */
 function reload(gateway: Gateway, config: Config, logger: Logger): void {
   try {
     const next = reloadCallers(config, process.env)
@@ -49,7 +49,7 @@ function reload(gateway: Gateway, config: Config, logger: Logger): void {
     logger.info({ callers: next.callers.length, functions: next.functions.length }, 'callers reloaded')
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    logger.error({ problems: error.problems }, 'callers not reloaded: the ones before stay')
+    logger.error({ problems: error.problems }, 'callers not reloaded: the current ones stay')
   }
 }
 
@@ -73,7 +73,7 @@ async function openStoreOrExit(config: Config, log: Logger): Promise<Store> {
   }
 }
 
-/** The metrics first: whoever reaches the gateway finds a process that started as a whole. */
+/** The metrics first: when the gateway's port opens, the whole process has started. */
 async function listenOrExit({ app, metricsServer }: Gateway, config: Config, log: Logger): Promise<void> {
   const { host, port, metricsPort } = config
   let what = 'HOST and METRICS_PORT'
@@ -82,7 +82,7 @@ async function listenOrExit({ app, metricsServer }: Gateway, config: Config, log
     what = 'HOST and PORT'
     await app.listen({ host, port, backlog: BACKLOG })
   } catch (error) {
-    log.fatal({ code: (error as NodeJS.ErrnoException).code }, `${what} cannot be listened on`)
+    log.fatal({ code: (error as NodeJS.ErrnoException).code }, `can't listen on ${what}`)
     process.exit(1)
   }
 }

@@ -15,7 +15,7 @@ afterEach(() => {
   for (const { child } of started.splice(0)) child.kill('SIGKILL')
 })
 
-/** `npm run demo` without npm in between, so that the signal reaches it and nobody else. */
+/** `npm run demo` without npm in between, so that only the demo gets the signal. */
 function startDemo(...args: string[]) {
   const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/demo.ts', ...args], {
     env: { PATH: process.env.PATH ?? '' },
@@ -32,9 +32,9 @@ function startDemo(...args: string[]) {
   )
   const printed = (text: string) =>
     new Promise<void>((resolve) => {
-      const look = () => (output.includes(text) ? resolve() : undefined)
-      child.stdout.on('data', look)
-      look()
+      const check = () => (output.includes(text) ? resolve() : undefined)
+      child.stdout.on('data', check)
+      check()
     })
   return { child, exit, printed, output: () => output }
 }
@@ -71,7 +71,7 @@ test('a second demo finds ports of its own', async () => {
   expect(addressOf(second.output())).not.toBe(addressOf(first.output()))
 })
 
-test('a PORT that is no port is told of by name', async () => {
+test('a PORT that is not a port is reported by its name', async () => {
   const child = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/demo.ts'], {
     env: { PATH: process.env.PATH ?? '', PORT: 'http' },
     encoding: 'utf8',

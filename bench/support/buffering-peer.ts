@@ -3,7 +3,7 @@ import multipart from '@fastify/multipart'
 import Fastify from 'fastify'
 import { request } from 'undici'
 
-/* What one writes at first: take the file into memory, then send its parts one after the other. */
+/* The simplest upload: read the file into memory, then send its parts one after the other. */
 
 const [uploadUrl = ''] = process.argv.slice(2)
 const app = Fastify()

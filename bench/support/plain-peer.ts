@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { Pool } from 'undici'
 
-/* What one writes at first: a route that asks upstream with the key and passes the answer on. Nobody is checked. */
+/* The simplest forwarder: a route that calls upstream with the key and passes the answer on. It checks no caller. */
 
 const [upstreamUrl = ''] = process.argv.slice(2)
 const pool = new Pool(upstreamUrl, { connections: 256 })

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline'
 export type BenchProcess = { pid: number; firstLine: string; stop(): Promise<void> }
 
 /**
- * Starts a process and waits for its first line of output that has `sign` in it. One that has children of
- * its own must be stopped by a signal that it can hear.
+ * Starts a process and waits for its first line of output that contains `sign`. A process with children of
+ * its own must be stopped by a signal that it can handle.
  */
 export async function startProcess(
   command: string,

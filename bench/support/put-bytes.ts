@@ -36,7 +36,7 @@ export async function sendOn(
   const lines = Object.entries({ host, 'content-length': String(length), ...headers })
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const answer = readAnswer(socket)
-  // Whoever fails to write learns why from the answer.
+  // A failed write has its reason in the answer.
   answer.catch(() => {})
   socket.write(`${method} ${pathname}${search} HTTP/1.1\r\n${head}\r\n${before}`)
   for (let left = bytes; left > 0 && !socket.destroyed; left -= CHUNK.length) {

@@ -4,7 +4,7 @@ import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 
-/* The gateway with its log written as ever, but to nowhere: reading it must not cost the one who measures. */
+/* The gateway with its usual log written to /dev/null: the process that measures must not have to read it. */
 
 const config = loadConfig(process.env)
 const gateway = buildApp(config, {

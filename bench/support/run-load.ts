@@ -2,7 +2,7 @@ import { Agent, request } from 'undici'
 
 /*
  * The callers of the runs benchmark, in a process of their own: `run-load.ts WAY URL COUNT FROM TO`. As
- * `gateway` each run is one request that waits; as `sdk` it is a create and then a look every 3 s, which is
+ * `gateway` each run is one request that waits; as `sdk` it is a create and then a poll every 3 s, which is
  * what the official SDKs do. The last line of output is a `LoadReport` as JSON.
  */
 

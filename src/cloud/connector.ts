@@ -1,18 +1,18 @@
 import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector } from 'undici'
-import { isPublicAddress } from './addresses.ts'
+import { isPublicAddress } from './public-address.ts'
 
-/** An address that is none of the public internet's was about to be connected to. */
+/** A connection to an address that is not public, or not over https, was refused. */
 export class ForbiddenAddressError extends Error {
   override readonly name = 'ForbiddenAddressError'
   readonly code = 'FORBIDDEN_ADDRESS'
 }
 
 /**
- * How connections upstream are made: certificates verified whatever the environment says, and, unless
- * `allowInsecure`, only to public addresses. The check is made on the very address that is connected to,
- * so a name that changes its answer in between gains nothing.
+ * Makes connections upstream: certificates are always verified, whatever the environment says, and unless
+ * `allowInsecure` is set, only public addresses over https are allowed. The address that is checked is the one
+ * connected to, so DNS rebinding does not help. Fails with `ForbiddenAddressError`.
  */
 export function createConnector(options: {
   allowInsecure: boolean
@@ -26,7 +26,7 @@ export function createConnector(options: {
   if (options.allowInsecure) return connect
   return (target, callback) => {
     const host = target.hostname.replace(/^\[|\]$/g, '')
-    // A literal address is never looked up, so the lookup below would not see it.
+    // A literal address is not resolved, so `lookupPublic` would not see it.
     if (target.protocol !== 'https:' || (isIP(host) && !isPublicAddress(host))) {
       callback(new ForbiddenAddressError('not https, or not a public address'), null)
       return

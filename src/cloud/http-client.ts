@@ -1,17 +1,17 @@
 import { type Dispatcher, Pool } from 'undici'
 import { createConnector } from './connector.ts'
 
-/** Connections to one origin; a call beyond them waits for its turn within its own deadline. */
+/** Connections to one origin; further calls wait for one within their own deadlines. */
 const CONNECTIONS_PER_ORIGIN = 256
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Shorter than what servers and load balancers keep idle connections for, so that few die under us. */
+/** Shorter than servers and load balancers keep idle connections, so that they rarely close one that we use. */
 const IDLE_CONNECTION_MS = 4_000
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT'
 
-/** One call out. `headers` is a flat list of names and values, built by us: nothing of a caller's goes in unchecked. */
+/** One call. `headers` is a flat list of names and values from an allow-list of ours: no header of a caller is copied. */
 export type HttpCall = {
   origin: string
   /** Path and query, percent-encoded. */
@@ -29,7 +29,7 @@ export type HttpCall = {
 /** An answer whose head and body have arrived whole. `headers` are lower-case; of a repeated one the last counts. */
 export type HttpAnswer = { status: number; headers: Readonly<Record<string, string>>; body: Buffer }
 
-/** Why there is no answer. */
+/** Why a call has no answer. */
 export type TransportKind =
   | 'unreachable'
   | 'reset'
@@ -40,8 +40,8 @@ export type TransportKind =
   | 'malformed'
 
 /**
- * A call that got no whole answer. `sent` tells whether a byte of it may have reached the other side:
- * only when it is false may a call that must not happen twice be made again.
+ * A call without a complete answer. `sent`: a byte of it may have reached the server. Only if it is false may
+ * a call that must not happen twice be repeated.
  */
 export class TransportError extends Error {
   override readonly name = 'TransportError'
@@ -56,7 +56,7 @@ export class TransportError extends Error {
 }
 
 export type HttpClient = {
-  /** Makes the call once. Rejects with `TransportError` and nothing else; statuses are not judged. */
+  /** Makes the call once. Rejects only with `TransportError`; any status is an answer. */
   call(call: HttpCall): Promise<HttpAnswer>
   /** Ends every connection at once; calls under way and all later ones reject. */
   close(): Promise<void>
@@ -75,7 +75,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
         connect,
         connections: CONNECTIONS_PER_ORIGIN,
         keepAliveTimeout: IDLE_CONNECTION_MS,
-        // The total deadline is ours: undici's own timeouts begin anew with every chunk.
+        // The total deadline is ours: undici's own timeouts start again with every chunk.
         headersTimeout: 0,
         bodyTimeout: 0,
       })
@@ -99,7 +99,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
   }
 }
 
-/** One call under way: collects the answer, settles exactly once, and lets go of timer and signal when it does. */
+/** One call under way: collects the answer, settles exactly once, and then releases timer and signal. */
 class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #call: HttpCall
   readonly #resolve: (answer: HttpAnswer) => void
@@ -141,8 +141,8 @@ class HttpExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    // Given up while still queued: it must not be sent any more.
-    if (this.#settled) controller.abort(new Error('given up'))
+    // It has failed while it was queued: it must not be sent any more.
+    if (this.#settled) controller.abort(new Error('already failed'))
   }
 
   onResponseStart(
@@ -197,7 +197,7 @@ class HttpExchange implements Dispatcher.DispatchHandler {
 function kindOf(error: Error & { code?: string }, sent: boolean): TransportKind {
   if (error.code?.startsWith('HPE_')) return 'malformed'
   if (error.code === 'UND_ERR_CONNECT_TIMEOUT') return 'timeout'
-  // The client was closed: nobody is to try again.
+  // The client was closed: a repeat is useless.
   if (error.code === 'UND_ERR_DESTROYED' || error.code === 'UND_ERR_CLOSED') return 'aborted'
   return sent ? 'reset' : 'unreachable'
 }

@@ -1,10 +1,10 @@
 import { GatewayError } from '../errors.ts'
 import type { CallContext, Upstream } from './upstream.ts'
 
-/** What is told of a call upstream: `outcome` is `success`, `abandoned` or the code of the failure. */
+/** Gets every finished call: `outcome` is `success`, `abandoned` or the code of the failure. */
 export type ObserveUpstream = (observation: { operation: string; outcome: string; seconds: number }) => void
 
-/** The same upstream, telling of every call when it is over. `now` is in milliseconds. */
+/** The same upstream, with every call observed when it has finished. `now` is in milliseconds. */
 export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, now: () => number): Upstream {
   return {
     call: async (context, call) => {
@@ -22,7 +22,7 @@ export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, no
   }
 }
 
-/** A call that nobody waits for any more was given up by us: no fault of upstream's. */
+/** A call that was aborted because no request waits for it any more is not a failure of upstream. */
 function toOutcome(error: unknown, context: CallContext): string {
   if (context.signal?.aborted) return 'abandoned'
   return error instanceof GatewayError ? error.failure.code : 'internal'

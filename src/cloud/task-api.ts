@@ -10,7 +10,7 @@ import {
   unreadable,
 } from './upstream.ts'
 
-/** The query of a list as upstream knows it; checked by whoever calls. */
+/** The query of a list in upstream's own words; its values were checked before. */
 export type ListQuery = {
   size?: string
   nextToken?: string | undefined
@@ -23,10 +23,10 @@ export type ListQuery = {
 
 /** The task API (`oomol-api.md`). Everything throws `GatewayError`; ids were checked with `isTaskID`. */
 export type TaskApi = {
-  /** Sends the body as it is. Never repeated. `answer` is upstream's own. */
+  /** Sends the body unchanged, once. `answer` is upstream's own. */
   create(context: CallContext, body: Buffer): Promise<{ taskID: string; answer: UpstreamAnswer }>
   list(context: CallContext, query: ListQuery): Promise<UpstreamAnswer>
-  /** The same for ourselves: what stands in it. */
+  /** The same list, parsed. */
   page(context: CallContext, query: ListQuery): Promise<TaskPage>
   latest(context: CallContext, workloadIDs: readonly string[]): Promise<UpstreamAnswer>
   detail(context: CallContext, taskID: string): Promise<UpstreamAnswer>
@@ -54,7 +54,7 @@ export function createTaskApi(upstream: Upstream): TaskApi {
         body,
       })
       const taskID = isJsonObject(answer.value) ? answer.value.taskID : undefined
-      // An id that could turn into another path is as unreadable as none.
+      // An id that could become another path is as unreadable as a missing one.
       if (typeof taskID !== 'string' || !isTaskID(taskID)) throw unreadable('create')
       return { taskID, answer }
     },

@@ -3,7 +3,7 @@ import type { Failure } from '../errors.ts'
 import type { Credential } from './credential.ts'
 import type { HttpAnswer, TransportError } from './http-client.ts'
 
-/** What is asked of upstream, by the names of `oomol-api.md`. */
+/** The operations of upstream, by the names of `oomol-api.md`. */
 export type Operation =
   | 'create'
   | 'list'
@@ -18,7 +18,7 @@ export type Operation =
   | 'upload-url'
   | 'package-info'
 
-/** Longest message of upstream's that is passed on, in bytes of UTF-8. */
+/** The longest message of upstream that is passed on, in bytes of UTF-8. */
 const MAX_MESSAGE_BYTES = 2048
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5
@@ -30,7 +30,7 @@ const WHAT: Partial<Record<Operation, 'task' | 'upload'>> = {
   'upload-url': 'upload',
 }
 
-/** What a call that got no whole answer means for whoever asked. */
+/** The failure of a call without a complete answer, as its caller gets it. */
 export function toTransportFailure(error: TransportError, operation: Operation): Failure {
   if (operation === 'create' && error.sent) return { code: 'create_outcome_unknown', repeated: false }
   switch (error.kind) {
@@ -52,7 +52,7 @@ export function toTransportFailure(error: TransportError, operation: Operation):
   }
 }
 
-/** What an answer that is no success means for whoever asked. */
+/** The failure of an answer other than 2xx, as its caller gets it. `nowMs` is epoch milliseconds. */
 export function toAnswerFailure(
   answer: HttpAnswer,
   operation: Operation,
@@ -70,12 +70,14 @@ export function toAnswerFailure(
 }
 
 /**
- * Whether an answer of 500 and above tells that nothing was created. The page of some proxy does not, nor
- * do 502 and 504: they say that the one in front lost sight of the one behind.
+ * Whether an answer of 500 or above proves that nothing was created. The error page of a proxy does not, nor
+ * do 502 and 504: there a proxy has lost its connection to the service.
  */
 function isRefusal(answer: HttpAnswer): boolean {
-  const isTold = messageOf(answer) !== undefined
-  return answer.status === 500 ? isTold : answer.status === 503 && (isTold || 'retry-after' in answer.headers)
+  const hasMessage = messageOf(answer) !== undefined
+  return answer.status === 500
+    ? hasMessage
+    : answer.status === 503 && (hasMessage || 'retry-after' in answer.headers)
 }
 
 function toRejection(
@@ -114,7 +116,7 @@ function retryAfterSeconds(answer: HttpAnswer, nowMs: number): number {
   return ms === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(ms / 1000))
 }
 
-/** Upstream's own words, as plain text of at most 2 KiB; undefined when the body is not one of its errors. */
+/** Upstream's own message as plain text of at most 2 KiB; undefined when the body is not one of its errors. */
 function messageOf(answer: HttpAnswer): string | undefined {
   let message: unknown
   try {

@@ -6,10 +6,10 @@ import type { Credential } from './credential.ts'
 import { type HttpAnswer, type HttpClient, type HttpMethod, TransportError } from './http-client.ts'
 import { type Operation, toAnswerFailure, toTransportFailure } from './upstream-failures.ts'
 
-/** Longest answer that is taken from upstream. */
+/** The longest answer that is accepted from upstream. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 
-/** On whose behalf a call is made, who may end it, and where its log line is. */
+/** The credential of a call, the signal that may end it, and the trace that it is logged in. */
 export type CallContext = { credential: Credential; signal?: AbortSignal; trace?: Trace }
 
 /** A call upstream before it has an address. `path` is relative to the base, percent-encoded by us. */
@@ -18,19 +18,19 @@ export type UpstreamCall = {
   method: HttpMethod
   path: string
   body?: Buffer
-  /** Left out: the usual one for what is asked. */
+  /** Milliseconds from start to last byte; left out: the usual one of the operation. */
   deadlineMs?: number
 }
 
-/** A success: its bytes as they came, known to be JSON. */
+/** A success: its bytes as they came, which are JSON, and their parsed value. */
 export type UpstreamAnswer = { bytes: Buffer; value: unknown }
 
 export type Upstream = {
-  /** Makes the call and gives its success. Throws `GatewayError`. A GET whose connection broke is made once more. */
+  /** Makes the call. Throws `GatewayError` unless it succeeds. A GET whose connection broke is made once more. */
   call(context: CallContext, call: UpstreamCall): Promise<UpstreamAnswer>
 }
 
-/** One of the upstream's APIs behind its base URL (origin and path, no trailing slash). */
+/** One of upstream's APIs behind its base URL (origin and path, no trailing slash). */
 export function createUpstream(client: HttpClient, baseUrl: string, options: UpstreamOptions): Upstream {
   const base = new URL(baseUrl)
   const { readMs, createMs } = options.deadlines ?? DEADLINES
@@ -71,15 +71,24 @@ export type UpstreamOptions = {
   deadlines?: Pick<Deadlines, 'readMs' | 'createMs'>
 }
 
-/** Everything that is sent upstream besides the path and the body: nothing of the caller's own headers. */
+/** Every header that is sent upstream: a closed list, and none of them is copied from the caller. */
 function requestHeaders(credential: Credential, call: UpstreamCall, userAgent: string): string[] {
-  const headers = [...credential.headers(), 'accept', 'application/json', 'accept-encoding', 'identity']
-  headers.push('user-agent', userAgent)
+  const headers = [
+    // `authorization` or `cookie`: exactly one credential, chosen by us.
+    ...credential.headers(),
+    // All of its answers are JSON; without this a proxy may prefer a page.
+    ...['accept', 'application/json'],
+    // A compressed answer could unpack to any size (traps.md, 26); one that comes all the same is refused.
+    ...['accept-encoding', 'identity'],
+    // Upstream's operators can see which version of the gateway called.
+    ...['user-agent', userAgent],
+  ]
+  // Bodies are JSON; a request without one must not announce any.
   if (call.body !== undefined) headers.push('content-type', 'application/json')
   return headers
 }
 
-/** A pooled connection may be closed just as it is used again; reading once more costs nobody anything. */
+/** Upstream may close a pooled connection just as it is used again; a second read is harmless. */
 async function attemptTwiceIfReading(
   attempt: () => Promise<HttpAnswer>,
   method: HttpMethod,
@@ -118,7 +127,7 @@ export function toAnswerObject(answer: UpstreamAnswer, operation: Operation): Js
   }
 }
 
-/** What an unreadable success costs: a read has no answer; whether a create happened is not known. */
+/** The failure of an unreadable success: a read has no answer, a create has an unknown outcome. */
 export function unreadable(operation: Operation): GatewayError {
   return new GatewayError(
     operation === 'create'

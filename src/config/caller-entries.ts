@@ -28,8 +28,8 @@ const MAX_COUNT = 1_000_000_000
 
 type Fields = Partial<Record<(typeof KEYS)[number], YamlField>>
 
-/** What no second caller may have, and what a rule may name; ids and tokens grow while callers are read. */
-export type CallerSurroundings = {
+/** The ids and tokens in use, which grow while callers are read, and the functions that a rule may name. */
+export type CallerContext = {
   readonly ids: Set<string>
   /** SHA-256 in lower-case hex. */
   readonly tokenHashes: Set<string>
@@ -50,26 +50,22 @@ function toPatternWithout(findProblem: (pattern: string) => string | undefined):
   }
 }
 
-/** What `callers:` holds. Reports everything that is wrong. */
+/** Reads the list under `callers:`. Reports everything that is wrong. */
 export function readCallers(
   reader: YamlReader,
   field: YamlField | undefined,
-  surroundings: CallerSurroundings,
+  context: CallerContext,
 ): readonly CallerConfig[] {
   const items = field === undefined ? [] : (reader.toItems(field) ?? [])
-  return items.flatMap((item) => readCaller(reader, item, surroundings) ?? [])
+  return items.flatMap((item) => readCaller(reader, item, context) ?? [])
 }
 
-function readCaller(
-  reader: YamlReader,
-  item: YamlField,
-  surroundings: CallerSurroundings,
-): CallerConfig | undefined {
+function readCaller(reader: YamlReader, item: YamlField, context: CallerContext): CallerConfig | undefined {
   const fields = reader.toFields(item, KEYS)
   if (fields === undefined) return undefined
-  const id = readID(reader, item, fields.id, surroundings.ids)
-  const tokenHashes = readTokens(reader, item, fields, surroundings.tokenHashes)
-  const rules = readRules(reader, fields, surroundings.functionNames)
+  const id = readID(reader, item, fields.id, context.ids)
+  const tokenHashes = readTokens(reader, item, fields, context.tokenHashes)
+  const rules = readRules(reader, fields, context.functionNames)
   const apiKey = fields.apiKey && reader.toParsed(fields.apiKey, toApiKey)
   if (id === undefined) return undefined
   return { id, tokenHashes, rules, ...(apiKey === undefined ? {} : { apiKey }) }
@@ -106,7 +102,7 @@ function readTokens(
   const hashes = reader.toParsedItems(fields.tokenSha256, toSha256)
   for (const { field, value } of [...tokens, ...hashes]) {
     const hex = value.toString('hex')
-    if (taken.has(hex)) reader.report(field, 'is a token that stands elsewhere, here or in GATEWAY_TOKENS')
+    if (taken.has(hex)) reader.report(field, 'is a token that is used before, here or in GATEWAY_TOKENS')
     taken.add(hex)
   }
   if (isEmptyList(reader, fields.tokens) && isEmptyList(reader, fields.tokenSha256)) {
@@ -115,7 +111,7 @@ function readTokens(
   return [...tokens, ...hashes].map(({ value }) => value)
 }
 
-/** Whether a list is left out or has nothing in it; what is no list was reported as such. */
+/** Whether a list is left out or empty; a value that is not a list was reported before. */
 function isEmptyList(reader: YamlReader, field: YamlField | undefined): boolean {
   return field === undefined || reader.countItems(field) === 0
 }
@@ -126,7 +122,7 @@ function readRules(reader: YamlReader, fields: Fields, functionNames: ReadonlySe
   const functions = reader.toParsedItems(fields.functions, toFunctionPattern)
   for (const { field, value } of functions) {
     const isMissing = !value.endsWith('*') && !functionNames.has(value)
-    if (isMissing) reader.report(field, 'names no function of this file')
+    if (isMissing) reader.report(field, 'must name a function of this file')
   }
   return {
     scopes: new Set(fields.scopes === undefined ? PLAIN_SCOPES : valuesOf(fields.scopes, toScope)),

@@ -6,24 +6,24 @@ import type { Environment } from './settings.ts'
 import type { TokenPair } from './tokens.ts'
 import { YamlReader } from './yaml-reader.ts'
 
-/** What the file that `GATEWAY_CONFIG` names holds. */
+/** The contents of the file that `GATEWAY_CONFIG` names. */
 export type CallerFile = {
   readonly callers: readonly CallerConfig[]
   readonly functions: readonly FunctionConfig[]
 }
 
-/** What the file is checked against. */
+/** What the file is checked against, beside itself. */
 export type CallerFileContext = {
   readonly env: Environment
   /** Callers of `GATEWAY_TOKENS`: their ids and tokens are taken. */
   readonly tokenPairs: readonly TokenPair[]
-  /** The longest `wait` of a function; undefined if `RUN_MAX_WAIT` itself is wrong. */
+  /** The longest `wait` of a function, in milliseconds; undefined if `RUN_MAX_WAIT` itself is wrong. */
   readonly maxWaitMs: number | undefined
 }
 
 /**
- * Reads the YAML text as a whole. `report` gets every problem, beginning with its line and the path to it;
- * none repeats the text. With problems the answer is incomplete and not to be used.
+ * Reads the YAML text as a whole. `report` gets every problem, beginning with its line and its path; none
+ * repeats the text. If there were problems, the result is incomplete and must not be used.
  */
 export function readCallerFile(
   text: string,

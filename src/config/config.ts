@@ -13,21 +13,21 @@ export type UpstreamConfig = {
   readonly allowInsecure: boolean
 }
 
-/** Everything the gateway was told at start; deeply frozen (sets and buffers by type only). */
+/** All settings of the gateway, read at start; deeply frozen (sets and buffers by type only). */
 export type Config = {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
   readonly upstream: UpstreamConfig
-  /** The organisation's key; undefined only when no caller would act with it. */
+  /** The organisation's key; undefined only when no caller acts with it. */
   readonly apiKey: Secret | undefined
   /**
-   * `none`: a request without any credential is anyone, under `PLAIN_RULES`. Tokens that are configured
-   * still identify their callers, and a wrong token is still refused.
+   * `none`: a request without any credential is accepted, under `PLAIN_RULES`. Configured tokens still
+   * identify their callers, and a wrong token is still refused.
    */
   readonly auth: 'token' | 'none'
   readonly cookieMode: boolean
-  /** Of `GATEWAY_TOKENS` first, then of the file; ids and tokens are unique over both. */
+  /** Those of `GATEWAY_TOKENS` first, then those of the file; ids and tokens are unique over both. */
   readonly callers: readonly CallerConfig[]
   readonly functions: readonly FunctionConfig[]
   /** Exact origins for every caller; a caller's `rules.origins` come on top. */
@@ -39,19 +39,18 @@ export type Config = {
   readonly maxBodyBytes: number
   readonly maxUploadBytes: number
   readonly maxConcurrentRuns: number
-  /** Requests a second, per credential, for looking at running tasks. */
+  /** Requests a second, per credential, for polling running tasks. */
   readonly pollRate: number
   /** `memory:` or `file:PATH`. */
   readonly storeUrl: string
   readonly shutdownGraceMs: number
   readonly logLevel: LogLevel
   readonly metricsPort: number | undefined
-  readonly gatewayConfigPath: string | undefined
   /** Whether `POST /run` of a plain package is validated against its schema too. */
   readonly validateInputs: boolean
 }
 
-/** Freezes plain objects and arrays all the way down, in place. Buffers can't be frozen, sets only in vain. */
+/** Freezes plain objects and arrays at every depth, in place. Buffers can't be frozen; a frozen set still changes. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
   for (const part of Object.values(value)) deepFreeze(part)

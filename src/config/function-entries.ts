@@ -13,7 +13,7 @@ function toTextThat(passes: (text: string) => boolean, problem: string): Parse<s
   return (text) => (passes(text) ? { value: text } : wrong(problem))
 }
 
-const toName = toTextThat(isFunctionName, 'must be 1 to 64 small letters, digits and -, no - at the start')
+const toName = toTextThat(isFunctionName, 'must be 1 to 64 small letters, digits and -, and not begin with -')
 const toPackage = toTextThat(isPackageName, 'must be a package name such as @acme/pdf')
 const toVersion = toTextThat(isPackageVersion, 'must be a version such as 1.4.0, or latest')
 const toBlock = toTextThat(isBlockName, 'must be a block name: 1 to 200 characters without / and \\')
@@ -22,7 +22,7 @@ const toDescription = toTextThat(
   `must have at most ${MAX_DESCRIPTION_LENGTH} characters`,
 )
 
-/** What `functions:` holds; `names` has those of faulty entries too. Reports everything that is wrong. */
+/** Reads the list under `functions:`; `names` also has those of faulty entries. Reports everything that is wrong. */
 export function readFunctions(
   reader: YamlReader,
   field: YamlField | undefined,
@@ -44,7 +44,7 @@ function readFunction(
   if (fields === undefined) return undefined
   const name = readRequired(reader, item, fields, 'name', toName)
   if (name !== undefined && names.has(name)) {
-    reader.report(fields.name ?? item, 'is the name of a function before it')
+    reader.report(fields.name ?? item, 'is the name of an earlier function')
   }
   if (name !== undefined) names.add(name)
   const packageName = readRequired(reader, item, fields, 'package', toPackage)

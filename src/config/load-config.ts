@@ -4,7 +4,7 @@ import type { Secret } from '../domain/secret.ts'
 import { isInsecureUrl } from './addresses.ts'
 import { type CallerFile, type CallerFileContext, readCallerFile } from './caller-file.ts'
 import { type Config, deepFreeze } from './config.ts'
-import { ConfigError, type ConfigProblem, type Report } from './problems.ts'
+import { ConfigError, type ConfigProblem, type Report } from './config-error.ts'
 import { findReferences } from './references.ts'
 import {
   type Environment,
@@ -29,14 +29,14 @@ type Sources = {
   readonly file: CallerFile | undefined
 }
 
-/** UTF-8 or nothing: what is no UTF-8 would change silently. A byte order mark is dropped. */
+/** Throws if the file is not UTF-8, which would be changed silently otherwise. A byte order mark is dropped. */
 function readTextFile(path: string): string {
   return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
 }
 
 /**
- * The whole configuration out of the environment and the files it names, or a `ConfigError` with every
- * problem there is.
+ * The whole configuration from the environment and the files that it names. Throws a `ConfigError` with
+ * every problem.
  */
 export function loadConfig(env: Environment, readFile: ReadFile = readTextFile): Config {
   const problems: ConfigProblem[] = []
@@ -52,20 +52,20 @@ export function loadConfig(env: Environment, readFile: ReadFile = readTextFile):
       : readCallerFile(text, toFileContext(env, settings, tokenPairs), (message) =>
           report('GATEWAY_CONFIG', message),
         )
-  const isFileSound = !problems.some(({ setting }) => setting === 'GATEWAY_CONFIG')
+  const isFileValid = !problems.some(({ setting }) => setting === 'GATEWAY_CONFIG')
   // A file that can't be read may name any variable.
   const isFileMissing = settings.given.has('GATEWAY_CONFIG') && text === undefined
   if (!isFileMissing) reportUnknownSettings(env, findReferences(text ?? ''), report)
   checkTogether(settings, report)
-  checkCallers(settings, isFileSound ? (file?.callers ?? []) : undefined, report)
+  checkCallers(settings, isFileValid ? (file?.callers ?? []) : undefined, report)
   if (problems.length > 0) throw new ConfigError(problems)
   return deepFreeze(toConfig(settings.values, { apiKey, tokenPairs, file }))
 }
 
 /**
- * The current configuration with its callers and functions read anew, for SIGHUP: `GATEWAY_CONFIG` and
+ * The current configuration with its callers and functions read again, for SIGHUP: `GATEWAY_CONFIG` and
  * `GATEWAY_TOKENS_FILE` are read, and everything else, the organisation's key included, stays as it was at
- * start. Throws a `ConfigError` as `loadConfig` does; the current one then stays in force.
+ * start. Throws a `ConfigError` as `loadConfig` does; the current configuration then stays in force.
  */
 export function reloadCallers(current: Config, env: Environment, readFile: ReadFile = readTextFile): Config {
   const { callers, functions } = loadConfig(env, readFile)
@@ -84,14 +84,14 @@ function readNamedFile(
   try {
     return readFile(path)
   } catch (error) {
-    // The message would hold the path; the code (ENOENT, EACCES, …) says what is needed.
+    // The message would contain the path; the code (ENOENT, EACCES, …) is enough.
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
     report(name, `names a file that can't be read as UTF-8 text${code}`)
     return undefined
   }
 }
 
-/** A secret out of its own setting, or out of the file that `…_FILE` names; never both. */
+/** A secret from its own setting or from the file that `…_FILE` names, never both. */
 function readSecret<Name extends 'OOMOL_API_KEY' | 'GATEWAY_TOKENS'>(
   name: Name,
   parse: Parse<SettingValues[Name]>,
@@ -121,27 +121,27 @@ function toFileContext(
   return { env, tokenPairs, maxWaitMs }
 }
 
-/** What is wrong only in view of another setting. What is wrong by itself is no base for that. */
+/** Reports settings that contradict each other. A setting that is wrong by itself is not compared. */
 function checkTogether({ values, given, wrong }: ReadSettings, report: Report): void {
-  const areSound = (...names: SettingName[]): boolean => !names.some((name) => wrong.has(name))
+  const areValid = (...names: SettingName[]): boolean => !names.some((name) => wrong.has(name))
   const isLonger = values.RUN_DEFAULT_WAIT > values.RUN_MAX_WAIT
-  if (areSound('RUN_DEFAULT_WAIT', 'RUN_MAX_WAIT') && given.has('RUN_DEFAULT_WAIT') && isLonger) {
+  if (areValid('RUN_DEFAULT_WAIT', 'RUN_MAX_WAIT') && given.has('RUN_DEFAULT_WAIT') && isLonger) {
     report('RUN_DEFAULT_WAIT', 'must not be longer than RUN_MAX_WAIT')
   }
-  if (areSound('PORT', 'METRICS_PORT') && values.PORT !== 0 && values.PORT === values.METRICS_PORT) {
+  if (areValid('PORT', 'METRICS_PORT') && values.PORT !== 0 && values.PORT === values.METRICS_PORT) {
     report('METRICS_PORT', 'must be another port than PORT')
   }
   for (const name of ['OOMOL_BASE_URL', 'OOMOL_UPLOAD_BASE_URL', 'OOMOL_REGISTRY_URL'] as const) {
     const isRefused = isInsecureUrl(values[name]) && !values.OOMOL_ALLOW_INSECURE
-    if (areSound(name, 'OOMOL_ALLOW_INSECURE') && isRefused) {
+    if (areValid(name, 'OOMOL_ALLOW_INSECURE') && isRefused) {
       report(name, 'must be https (http needs OOMOL_ALLOW_INSECURE=true)')
     }
   }
 }
 
 /**
- * Whether somebody can call at all, and whether each has a credential to act with. `fileCallers` is undefined
- * when the file is faulty, so that nothing can be said of it.
+ * Reports if no caller is possible, or if the key that some of them act with is missing. `fileCallers` is
+ * undefined when the file has problems: its callers are then unknown.
  */
 function checkCallers(
   { values, given, wrong }: ReadSettings,
@@ -152,17 +152,17 @@ function checkCallers(
   const hasTokens = given.has('GATEWAY_TOKENS') || given.has('GATEWAY_TOKENS_FILE')
   const mayHaveOthers =
     values.COOKIE_MODE || wrong.has('COOKIE_MODE') || wrong.has('GATEWAY_AUTH') || fileCallers?.length !== 0
-  const isForNobody = !isOpen && !hasTokens && !mayHaveOthers
-  if (isForNobody) {
+  const isUnreachable = !isOpen && !hasTokens && !mayHaveOthers
+  if (isUnreachable) {
     report(
       'GATEWAY_TOKENS',
-      'nobody could call: set it, or callers in GATEWAY_CONFIG, or COOKIE_MODE=on, or GATEWAY_AUTH=none',
+      'no one can call: set it, or callers in GATEWAY_CONFIG, or COOKIE_MODE=on, or GATEWAY_AUTH=none',
     )
   }
   const hasKey = given.has('OOMOL_API_KEY') || given.has('OOMOL_API_KEY_FILE')
   const hasKeylessCaller = fileCallers?.some(({ apiKey }) => apiKey === undefined) ?? false
-  if (!hasKey && (isOpen || hasTokens || hasKeylessCaller || isForNobody)) {
-    report('OOMOL_API_KEY', 'is needed, here or as OOMOL_API_KEY_FILE: there are callers who act with it')
+  if (!hasKey && (isOpen || hasTokens || hasKeylessCaller || isUnreachable)) {
+    report('OOMOL_API_KEY', 'is needed, here or as OOMOL_API_KEY_FILE: some callers act with it')
   }
 }
 
@@ -184,7 +184,7 @@ function toConfig(values: SettingValues, { apiKey, tokenPairs, file }: Sources):
     functions: file?.functions ?? [],
     allowedOrigins: values.ALLOWED_ORIGINS ?? [],
     trustProxy: values.TRUST_PROXY ?? [],
-    // Whoever sets RUN_MAX_WAIT alone, below the default, means both.
+    // RUN_MAX_WAIT set alone and below the default limits both.
     runDefaultWaitMs: Math.min(values.RUN_DEFAULT_WAIT, values.RUN_MAX_WAIT),
     runMaxWaitMs: values.RUN_MAX_WAIT,
     maxBodyBytes: values.MAX_BODY_BYTES,
@@ -195,7 +195,6 @@ function toConfig(values: SettingValues, { apiKey, tokenPairs, file }: Sources):
     shutdownGraceMs: values.SHUTDOWN_GRACE,
     logLevel: values.LOG_LEVEL,
     metricsPort: values.METRICS_PORT,
-    gatewayConfigPath: values.GATEWAY_CONFIG,
     validateInputs: values.VALIDATE_INPUTS,
   }
 }

@@ -1,5 +1,5 @@
 import { toBaseUrl, toOrigin, toProxyRange, toTaskBaseUrl } from './addresses.ts'
-import type { Report } from './problems.ts'
+import type { Report } from './config-error.ts'
 import { toTokenPairs } from './tokens.ts'
 import {
   type Parse,
@@ -17,7 +17,7 @@ import {
   toSwitch,
 } from './values.ts'
 
-/** What one environment variable means: the default is written as one would write the variable. */
+/** One environment variable. The default is written as the variable would be. */
 export type Setting = {
   readonly description: string
   readonly default: string | undefined
@@ -25,7 +25,7 @@ export type Setting = {
 }
 
 const toPort = toInteger(0, 65_535)
-/** A request's body is held in memory. */
+/** A request's JSON body is kept in memory. */
 const toBodyBytes = toSizeBytes(256 * 2 ** 20, '256MiB')
 const toUploadBytes = toSizeBytes(2 ** 40, '1TiB')
 
@@ -78,13 +78,13 @@ export const SETTINGS = {
     parse: toPath,
   },
   GATEWAY_CONFIG: {
-    description: 'A YAML file: callers with rules, named functions; SIGHUP reads it anew',
+    description: 'A YAML file: callers with rules, named functions; SIGHUP reads it again',
     default: undefined,
     parse: toPath,
   },
   GATEWAY_AUTH: {
     description:
-      'token, or none: whoever reaches the gateway may use it without a token (given tokens still identify)',
+      'token, or none: the gateway can be used without a token (configured tokens still identify their callers)',
     default: 'token',
     parse: toOneOf(['token', 'none']),
   },
@@ -117,7 +117,7 @@ export const SETTINGS = {
     parse: toInteger(1, 1_000_000),
   },
   POLL_RATE: {
-    description: 'Requests a second, per credential, for looking at running tasks',
+    description: 'Requests a second, per credential, for polling running tasks',
     default: '50',
     parse: toPositiveNumber(100_000),
   },
@@ -127,7 +127,7 @@ export const SETTINGS = {
     parse: toStoreUrl,
   },
   SHUTDOWN_GRACE: {
-    description: 'After SIGTERM the process ends within this time, whatever hangs',
+    description: 'After SIGTERM the process ends within this time, even if something hangs',
     default: '25s',
     parse: toDurationMs,
   },
@@ -161,14 +161,14 @@ export type SettingValues = { readonly [Name in SettingName]: ValueOf<(typeof SE
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What was set, and what it means. A setting in `wrong` holds its default and is no base for further checks. */
+/** Every setting's value, and which were given. One in `wrong` has its default and must not be used for further checks. */
 export type ReadSettings = {
   readonly values: SettingValues
   readonly given: ReadonlySet<SettingName>
   readonly wrong: ReadonlySet<SettingName>
 }
 
-/** Reads every setting out of the environment, reporting each that can't be read. */
+/** Reads every setting from the environment; reports each one that is wrong. */
 export function readSettings(env: Environment, report: Report): ReadSettings {
   const values: Record<string, unknown> = {}
   const given = new Set<SettingName>()
@@ -190,7 +190,7 @@ export function readSettings(env: Environment, report: Report): ReadSettings {
   return { values: values as SettingValues, given, wrong }
 }
 
-/** A default comes from the table above, so it parses; a test holds that. */
+/** A default comes from the table above, so it parses; a test checks that. */
 function parseDefault(setting: Setting): unknown {
   if (setting.default === undefined) return undefined
   const parsed = setting.parse(setting.default)

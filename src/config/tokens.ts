@@ -2,7 +2,7 @@ import { isCallerID } from '../domain/names.ts'
 import { hashToken, isToken, MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH } from '../domain/token.ts'
 import { type Parsed, splitList, wrong } from './values.ts'
 
-/** One entry of `GATEWAY_TOKENS`: who, and the SHA-256 of the token. */
+/** One entry of `GATEWAY_TOKENS`: the caller's id and the SHA-256 of its token. */
 export type TokenPair = { readonly id: string; readonly hash: Buffer }
 
 /** A gateway token -> its SHA-256. */
@@ -47,14 +47,14 @@ export function toTokenPairs(text: string): Parsed<readonly TokenPair[]> {
       continue
     }
     const { id, hash } = pair.value
-    if (seenIDs.has(id)) problems.push(`entry ${index + 1} has the id of an entry before it`)
+    if (seenIDs.has(id)) problems.push(`entry ${index + 1} has the id of an earlier entry`)
     if (seenHashes.has(hash.toString('hex'))) {
-      problems.push(`entry ${index + 1} has the token of an entry before it`)
+      problems.push(`entry ${index + 1} has the token of an earlier entry`)
     }
     seenIDs.add(id)
     seenHashes.add(hash.toString('hex'))
     pairs.push(pair.value)
   }
-  if (problems.length === 0 && pairs.length === 0) problems.push('holds no id:token')
+  if (problems.length === 0 && pairs.length === 0) problems.push('must have at least one id:token')
   return problems.length > 0 ? { problems } : { value: pairs }
 }

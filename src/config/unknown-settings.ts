@@ -1,13 +1,13 @@
-import type { Report } from './problems.ts'
+import type { Report } from './config-error.ts'
 import { type Environment, SETTINGS } from './settings.ts'
 
-/** Only names that are meant for us can be called wrong; the environment holds everybody's. */
+/** Only names with our prefixes are checked; the environment also has the variables of other programs. */
 const OURS = /^(?:OOMOL|GATEWAY)_/
-/** A word with more than a third of its letters changed, or with more than three, is another word. */
+/** With more than three letters changed, or more than a third of them, it is another word. */
 const MAX_EDITS = 3
 
 /**
- * Reports variables that look like settings and are none: a misspelt one would silently be its default.
+ * Reports variables with our prefixes that are not settings: a misspelt one would silently have its default.
  * `referenced` are names that the file takes from the environment, whatever they begin with.
  */
 export function reportUnknownSettings(env: Environment, referenced: ReadonlySet<string>, report: Report) {
@@ -15,7 +15,7 @@ export function reportUnknownSettings(env: Environment, referenced: ReadonlySet<
     if (!OURS.test(name) || value === undefined || value === '') continue
     if (Object.hasOwn(SETTINGS, name) || referenced.has(name) || isServiceLink(name, value)) continue
     const guess = closestMatch(name, Object.keys(SETTINGS))
-    report(name, guess === undefined ? 'is no setting' : `is no setting; did you mean ${guess}?`)
+    report(name, guess === undefined ? 'is not a setting' : `is not a setting; did you mean ${guess}?`)
   }
 }
 
@@ -29,7 +29,7 @@ function isServiceLink(name: string, value: string): boolean {
   return name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(value)
 }
 
-/** The candidate that the fewest edits lead to, if they are few. */
+/** The candidate with the fewest edits from the text; undefined if even those are many. */
 export function closestMatch(text: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, edits: levenshtein(text.slice(0, 100), candidate) }))

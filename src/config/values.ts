@@ -2,17 +2,17 @@ import { isIP } from 'node:net'
 import { Secret } from '../domain/secret.ts'
 
 /*
- * From the text of one setting to its value. Problems say what is wanted and never what was given: the given
- * may be a secret that was put in the wrong place.
+ * From the text of one setting to its value. Problems say what is expected and never repeat the text: it may
+ * be a secret in the wrong place.
  */
 
-/** A value, or everything that is wrong with the text. */
+/** The value, or every problem of the text. */
 export type Parsed<T> = { readonly value: T } | { readonly problems: readonly string[] }
 export type Parse<T> = (text: string) => Parsed<T>
 
 const DURATION_UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 const SIZE_UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
-/** Nothing waits longer; also far below 2^31 ms, above which timers fire at once (traps.md, 4). */
+/** No wait is longer; it is far below 2^31 ms, above which timers fire at once (traps.md, 4). */
 const MAX_DURATION_MS = 24 * DURATION_UNITS.h
 const MAX_KEY_LENGTH = 4096
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/
@@ -78,14 +78,14 @@ export function toHost(text: string): Parsed<string> {
   return isHost ? { value: text } : wrong('must be an IP address or a host name, without a port')
 }
 
-/** The path of a file; whether it can be read turns out when it is. */
+/** The path of a file, which is not opened here. */
 export function toPath(text: string): Parsed<string> {
   return text.includes('\0') ? wrong('must be the path of a file') : { value: text }
 }
 
 /**
- * An OOMOL key. A control byte or a space in it would come back out in the exceptions of HTTP clients
- * (traps.md, 26), so only visible ASCII is taken.
+ * An OOMOL key. HTTP clients would repeat a control byte or a space of it in their exceptions (traps.md, 26),
+ * so only visible ASCII is accepted.
  */
 export function toApiKey(text: string): Parsed<Secret> {
   const isKey = text.length <= MAX_KEY_LENGTH && VISIBLE_ASCII.test(text)
@@ -99,7 +99,7 @@ export function toStoreUrl(text: string): Parsed<string> {
   return isStore ? { value: text } : wrong('must be file:PATH or memory:')
 }
 
-/** A parser of comma-separated lists: spaces around items and empty items do not count, nor do repeats. */
+/** A parser of comma-separated lists: spaces around items, empty items and repeats are dropped. */
 export function toListOf<T>(parse: Parse<T>): Parse<readonly T[]> {
   return (text) => {
     const items = splitList(text, ',').map(parse)

@@ -3,9 +3,9 @@ import { type Document, LineCounter, parseDocument } from 'yaml'
 /** A document without faults of syntax, and the line (from 1) of an offset in its text. */
 export type YamlDocument = { readonly document: Document; lineOf(offset: number): number }
 
-/** The file is written by hand. */
+/** In characters; the file is written by hand, so a larger one is a mistake. */
 const MAX_TEXT_LENGTH = 2 ** 20
-/** One fault of syntax often looks like many. */
+/** One fault of syntax often causes many. */
 const MAX_FAULTS = 5
 // YAML 1.2 core whatever a %YAML line says: no timestamps, no merge keys, no tags beyond JSON's types.
 const PARSE_OPTIONS = {
@@ -20,16 +20,16 @@ const PARSE_OPTIONS = {
 
 // The library's own messages quote the text, which may hold secrets; its codes are what we go by.
 const FAULTS: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'a key stands twice',
-  MULTIPLE_DOCS: 'a second document begins here; one is read',
+  DUPLICATE_KEY: 'a key appears more than once',
+  MULTIPLE_DOCS: 'a second document begins here; only one is allowed',
   NON_STRING_KEY: 'a key must be a text',
-  TAB_AS_INDENT: 'a tab indents; YAML wants spaces',
+  TAB_AS_INDENT: 'is indented with a tab; YAML needs spaces',
   TAG_RESOLVE_FAILED: 'has a tag (!…) that is not known',
   RESOURCE_EXHAUSTION: 'is nested too deep',
 }
-const UNKNOWN_FAULT = 'is no valid YAML here (a text with : or # or { or } in it stands in quotes)'
+const UNKNOWN_FAULT = 'is not valid YAML (a text with : or # or { or } in it needs quotes)'
 
-/** Parses a YAML text; undefined after reporting what is wrong, in words that hold none of the text. */
+/** Parses a YAML text; undefined after reporting its faults, in words that repeat nothing of the text. */
 export function parseYaml(
   text: string,
   report: (line: number, message: string) => void,

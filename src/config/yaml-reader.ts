@@ -8,17 +8,17 @@ import { parseYaml, type YamlDocument } from './yaml-document.ts'
 /** One place in the file. The path (`callers[0].limits`) is made of documented keys and indices only. */
 export type YamlField = { readonly path: string; readonly line: number; readonly node: unknown }
 
-/** Every alias that is followed counts: nested ones multiply, and one may lead back to itself. */
+/** Every alias that is followed counts: nested ones multiply, and one may refer to itself. */
 const MAX_ALIASES = 100
-/** Deeper values break those who serialise them. */
+/** Deeper values break programs that serialise them. */
 const MAX_DEPTH = 32
 
 /**
- * Reads a YAML file field by field. Whatever is not as asked for is reported, and undefined; reading goes on.
- * Reports begin with the line and hold nothing of the text but the names of environment variables.
+ * Reads a YAML file field by field. A field of another kind than expected is reported and gives undefined;
+ * reading goes on. Reports begin with the line and repeat nothing of the text but names of variables.
  */
 export class YamlReader {
-  /** The top of the file; undefined if it is empty or no YAML. */
+  /** The top of the file; undefined if it is empty or not YAML. */
   readonly root: YamlField | undefined
   readonly #env: Environment
   readonly #report: (message: string) => void
@@ -71,12 +71,12 @@ export class YamlReader {
     }))
   }
 
-  /** How many items a list has, without a report; undefined if it is no list. */
+  /** How many items a list has, without a report; undefined if it is not a list. */
   countItems({ node }: YamlField): number | undefined {
     return isSeq(node) ? node.items.length : undefined
   }
 
-  /** A text, its `${NAME}` replaced. */
+  /** A text, with each `${NAME}` replaced. */
   toText(field: YamlField): string | undefined {
     const node = this.#resolve(field)
     if (isScalar(node) && typeof node.value === 'string') return this.#replace(field, node.value)
@@ -85,7 +85,7 @@ export class YamlReader {
     return undefined
   }
 
-  /** A number as it stands; text is as `toText` gives it. */
+  /** A number as it is, or a text as `toText` gives it. */
   toTextOrNumber(field: YamlField): string | number | undefined {
     const node = this.#resolve(field)
     return isScalar(node) && typeof node.value === 'number' ? node.value : this.toText(field)
@@ -117,7 +117,7 @@ export class YamlReader {
   toObject(field: YamlField, depth = 1): Record<string, unknown> {
     const object: Record<string, unknown> = {}
     for (const { key, line, node } of this.#toPairs(field) ?? []) {
-      // By assignment `__proto__` would set the prototype; a key that is no text reads as an empty one.
+      // By assignment `__proto__` would set the prototype; a key that is not a text is read as an empty one.
       if (key === '__proto__' || key === '') this.report({ ...field, line }, 'has a key that is not allowed')
       else object[key] = this.#toValue({ path: field.path, line, node }, depth + 1)
     }
@@ -167,7 +167,7 @@ export class YamlReader {
     }))
   }
 
-  /** The node itself, or what its alias stands for; null after a report. */
+  /** The node itself, or the one that its alias refers to; null after a report. */
   #resolve(field: YamlField): unknown {
     if (!isAlias(field.node)) return field.node
     this.#aliases += 1
@@ -177,7 +177,7 @@ export class YamlReader {
       return null
     }
     const node = this.#parsed === undefined ? undefined : field.node.resolve(this.#parsed.document)
-    if (node === undefined) this.report(field, 'is an alias (*name) of nothing before it')
+    if (node === undefined) this.report(field, 'is an alias (*name) of an unknown anchor')
     return node ?? null
   }
 

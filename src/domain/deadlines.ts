@@ -1,20 +1,20 @@
-/** How long things may take, in milliseconds; not for operators to set, but for a test to shorten. */
+/** How long things may take, in milliseconds. Operators can't set them; tests shorten them. */
 export type Deadlines = {
   /** One reading call upstream, from its start to the last byte of its answer. */
   readMs: number
   /** One create upstream: cut later than a read, because a cut leaves its outcome unknown. */
   createMs: number
-  /** One look-up in the registry that a run waits for. */
+  /** One request to the registry that a run waits for. */
   lookUpMs: number
-  /** A body that is held in memory, from its first to its last byte. */
+  /** A body that is kept in memory, from its first to its last byte. */
   bodyMs: number
-  /** How long a body that is streamed on may stand still. */
+  /** How long a body that is streamed on may pause. */
   bodyIdleMs: number
-  /** One try to send a part of a file, in addition to what its size needs at the slowest rate. */
+  /** One attempt to send a part of a file, in addition to the time its size takes at the slowest rate. */
   partMs: number
   /** How long an upload waits for room in memory. */
   uploadRoomMs: number
-  /** How long upstream may say that a task it created does not exist before it is believed. */
+  /** How long a new task may be 404 upstream before that is final. */
   notFoundMs: number
   /** A comment this often keeps proxies from closing a stream on which nothing happens. */
   keepAliveMs: number

@@ -1,4 +1,4 @@
-/** What stands for a secret wherever one would be printed. */
+/** What is printed in place of a secret. */
 const MASK = '[secret]'
 
 /**
@@ -12,7 +12,7 @@ export class Secret {
     this.#text = text
   }
 
-  /** The text itself: for the one place that puts it on the wire. */
+  /** The text itself, for the code that sends it. */
   reveal(): string {
     return this.#text
   }

@@ -2,7 +2,7 @@ import { digestInputs, type InputDigest } from './input-digest.ts'
 import { isJsonObject } from './json.ts'
 import { isTaskID } from './names.ts'
 
-/** A task as a list shows it; what a list leaves out is undefined. Times are epoch milliseconds. */
+/** A task as a list shows it; undefined for what the list leaves out. Times are epoch milliseconds. */
 export type ListedTask = {
   taskID: string
   hasEnded: boolean
@@ -15,10 +15,10 @@ export type ListedTask = {
   inputs: () => InputDigest | undefined
 }
 
-/** One page of upstream's list. `nextToken` is undefined on the last one. */
+/** One page of upstream's list. `nextToken` is undefined on the last page. */
 export type TaskPage = { tasks: ListedTask[]; nextToken: string | undefined }
 
-/** A page from upstream's answer; undefined when it is none. What is no task in it is passed over. */
+/** A page from upstream's answer; undefined when it is not one. Items that are not tasks are ignored. */
 export function toTaskPage(answer: unknown): TaskPage | undefined {
   if (!isJsonObject(answer) || !Array.isArray(answer.tasks)) return undefined
   const { nextToken } = answer

@@ -1,9 +1,8 @@
 import { isJsonObject, type JsonObject, memberBytes } from './json.ts'
 
 /**
- * What is known of a task. A status never seen before means that it still runs. `progress` is as
- * upstream gave it, 0 to 1 or 0 to 100. A success keeps upstream's own bytes, so that no number changes
- * on its way through.
+ * The state of a task. An unknown status means that it still runs. `progress` is as upstream gave it, 0 to 1
+ * or 0 to 100. A success keeps upstream's own bytes, so that no number changes on its way.
  */
 export type TaskState =
   | { kind: 'running'; status: string; progress: number }
@@ -12,17 +11,17 @@ export type TaskState =
 
 export type FinishedTask = Exclude<TaskState, { kind: 'running' }>
 
-/** What a task is known to be once its create was answered. */
+/** The state of a task whose create was just answered. */
 export const NEW_TASK: TaskState = { kind: 'running', status: 'queued', progress: 0 }
 
 const NULL = Buffer.from('null')
 
-/** Longest message of a failed task that is passed on, in characters. */
+/** The longest message of a failed task that is passed on, in characters. */
 const MAX_MESSAGE_LENGTH = 16 * 1024
 
 const QUOTA_WORDS = /insufficient|quota|balance|credit|余额|点数|费用/i
 
-/** A task's state from upstream's TaskResult; undefined when the answer is no TaskResult. */
+/** A task's state from upstream's TaskResult; undefined when the answer is not one. */
 export function toTaskState(answer: JsonObject): TaskState | undefined {
   const { status, progress, error } = answer.value
   if (typeof status !== 'string' || status === '') return undefined
@@ -41,14 +40,14 @@ export function toTaskState(answer: JsonObject): TaskState | undefined {
   }
 }
 
-/** A failed task from whatever upstream said of it. */
+/** A failed task from its error upstream, which may be a text, an object with a message, or missing. */
 function toFailedTask(error: unknown): TaskState {
   const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
   const message = typeof said === 'string' && said !== '' ? cut(said) : 'The task failed.'
   return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }
 }
 
-/** Not in the middle of a surrogate pair. */
+/** Cuts a message, but not inside a surrogate pair. */
 function cut(text: string): string {
   return text.slice(0, MAX_MESSAGE_LENGTH).replace(/[\ud800-\udbff]$/, '')
 }

@@ -1,12 +1,12 @@
 /**
- * What one request leaves behind for its log line, filled in on the way. Only what is safe to log:
- * ids that were checked, numbers, names of ours.
+ * What the log line of one request says, collected while it is handled. Only what is safe to log: checked
+ * ids, numbers, names of ours.
  */
 export type Trace = {
   taskID?: string
   /** The status of the last answer from upstream, and what its calls took together, in milliseconds. */
   upstreamStatus?: number
   upstreamMs?: number
-  /** The code of the failure the request ended with. */
+  /** The code of the failure that the request ended with. */
   failure?: string
 }

@@ -1,7 +1,7 @@
-/** What a caller asked for with the Prefer header (RFC 7240): what is malformed is as if it were not there. */
+/** What a caller asks for with the Prefer header (RFC 7240); malformed preferences are ignored. */
 export type Preferences = { respondAsync: boolean; waitSeconds: number | undefined }
 
-/** How long a request waits, and whether it said so itself. */
+/** How long a request waits, in milliseconds, and whether it asked for that itself. */
 export type Wait = { ms: number; asked: boolean }
 
 /** Reads `respond-async` and `wait` (whole seconds). The first of a repeated preference counts. */
@@ -18,13 +18,13 @@ export function parsePrefer(header: string | undefined): Preferences {
   return preferences
 }
 
-/** Seconds from a query value such as `30`, `0.5` or `1e9`; undefined when it is no number of seconds. */
+/** Seconds from a query value such as `30`, `0.5` or `1e9`; undefined when it is not a number of seconds. */
 export function parseWaitSeconds(text: string): number | undefined {
   if (!/^\d{1,15}(\.\d{1,9})?(e\d{1,2})?$/i.test(text)) return undefined
   return Number(text)
 }
 
-/** The wait to use: what was asked for, clamped, or the default. The query goes before the header. */
+/** The wait to use: what the request asks for, clamped, or the default. The query takes precedence over the header. */
 export function chooseWait(
   querySeconds: number | undefined,
   preferSeconds: number | undefined,

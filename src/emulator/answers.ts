@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { type ByteText, fromByteText, toJson } from './raw-json.ts'
 
-/** What the emulated service would say; sent as it is, or spoilt by a fault. */
+/** What the emulated service would answer; sent as it is, or changed by a fault. */
 export type Answer = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>

@@ -1,7 +1,7 @@
 import type { AppliedFaults } from './faults.ts'
 import type { Identity } from './identity.ts'
 
-/** A request whose sender is known, as the handlers of the API see it. */
+/** An authenticated request, as the handlers of the API get it. */
 export type ApiRequest = {
   readonly identity: Identity
   /** The variable parts of the path, in order. */

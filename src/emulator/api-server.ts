@@ -3,8 +3,9 @@ import { type Answer, errorAnswer, send } from './answers.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { AppliedFaults, FaultPlan } from './faults.ts'
 import type { Authenticate } from './identity.ts'
-import type { Operation } from './operations.ts'
-import type { RecordedRequest, Recorder } from './recorder.ts'
+import type { Operation } from './operation-names.ts'
+import type { Recorder } from './recorder.ts'
+import type { RecordedRequest } from './request-history.ts'
 import { drainBody, hasBody, readBody, serve, splitTarget } from './serve.ts'
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -18,35 +19,35 @@ export type Route = {
   handle(request: ApiRequest): Answer
 }
 
-export type ApiServerParts = {
+export type ApiServerDeps = {
   readonly recorder: Recorder
   readonly faults: FaultPlan
   readonly routes: readonly Route[]
   readonly authenticate: Authenticate
-  /** Answers the paths under `/_emulator/`, which are neither counted nor spoilt. */
+  /** Answers the paths under `/_emulator/`, which are not counted and to which no fault applies. */
   control(method: string, path: string, body: Buffer): Answer
 }
 
 type Match = { readonly operation: Operation; readonly params: readonly string[]; readonly route?: Route }
 
 /** Serves task API, upload API, registry and the control plane on one port. */
-export function createApiListener(parts: ApiServerParts): RequestListener {
-  const match = createMatcher(parts.routes)
+export function createApiListener(deps: ApiServerDeps): RequestListener {
+  const match = createMatcher(deps.routes)
   return (request, response) => {
     const { path, query } = splitTarget(request)
-    if (path.startsWith('/_emulator/')) return serveControl(parts, request, response, path)
+    if (path.startsWith('/_emulator/')) return serveControl(deps, request, response, path)
     const found = match(request.method ?? '', path)
-    const record = parts.recorder.head(found.operation, request)
-    const faults = parts.faults.take(found.operation)
+    const record = deps.recorder.head(found.operation, request)
+    const faults = deps.faults.take(found.operation)
     withBody(request, response, (body) => {
       keep(record, body)
-      parts.recorder.arrive(record)
+      deps.recorder.arrive(record)
       if (body === undefined) return refuseLarge(response)
       serve(faults.fault, {
         operation: found.operation,
         request,
         response,
-        process: () => process(parts, found, { request, query, body, faults }),
+        process: () => process(deps, found, { request, query, body, faults }),
         drain: () => drainBody(request),
       })
     })
@@ -54,12 +55,12 @@ export function createApiListener(parts: ApiServerParts): RequestListener {
 }
 
 function process(
-  parts: ApiServerParts,
+  deps: ApiServerDeps,
   found: Match,
   arrived: { request: IncomingMessage; query: string; body: Buffer; faults: AppliedFaults },
 ): Answer {
   if (found.route === undefined) return errorAnswer(404, 'not found')
-  const identity = parts.authenticate(arrived.request.rawHeaders)
+  const identity = deps.authenticate(arrived.request.rawHeaders)
   if (typeof identity !== 'string') return identity
   return found.route.handle({
     identity,
@@ -90,7 +91,7 @@ function createMatcher(routes: readonly Route[]): (method: string, path: string)
   }
 }
 
-/** Undefined when one of them is not well encoded. */
+/** Undefined when one of them has a malformed percent-encoding. */
 function decodeAll(segments: readonly string[]): string[] | undefined {
   try {
     return segments.map(decodeURIComponent)
@@ -100,19 +101,19 @@ function decodeAll(segments: readonly string[]): string[] | undefined {
 }
 
 function serveControl(
-  parts: ApiServerParts,
+  deps: ApiServerDeps,
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
 ): void {
   withBody(request, response, (body) => {
     if (body === undefined) return refuseLarge(response)
-    send(response, parts.control(request.method ?? '', path, body))
+    send(response, deps.control(request.method ?? '', path, body))
   })
 }
 
 function withBody(request: IncomingMessage, response: ServerResponse, then: (body?: Buffer) => void): void {
-  // A client that resets shows as an error of either; the `close` that follows is what we act on.
+  // A client that resets causes an error on either stream; we act on the `close` that follows.
   request.on('error', ignore)
   response.on('error', ignore)
   if (hasBody(request)) readBody(request, MAX_BODY_BYTES, then)

@@ -14,10 +14,10 @@ import { TYPED_BLOCK } from './typed-block.ts'
 /** Reads a file of the emulator's own store and answers with what it found. */
 export type InspectFile = (url: string, signal: AbortSignal) => Promise<FileFacts>
 
-/** `words` is null for what is no text. */
+/** `size` in bytes, `sha256` in hex; `words` is null when the file is not a text. */
 export type FileFacts = { size: number; sha256: string; words: number | null }
 
-/** What is published from the start; `latest` of each package is its last entry here. */
+/** The packages published from the start; `latest` of each is its last entry here. */
 export function createBuiltInPackages(inspect: InspectFile): EmulatedPackage[] {
   return [
     {
@@ -88,7 +88,7 @@ const FAIL: EmulatedBlock = {
 const HOLD: EmulatedBlock = {
   blockName: 'hold',
   title: 'Hold',
-  description: 'Runs until the emulator is told to finish it.',
+  description: 'Runs until the emulator is asked to finish it.',
   inputHandleDefs: [{ handle: 'value', description: 'Anything', nullable: true, value: null }],
   outputHandleDefs: [{ handle: 'value' }],
   run: () => ({ kind: 'holds' }),
@@ -103,8 +103,8 @@ const GREET: EmulatedPackage = {
     {
       blockName: 'hello',
       title: 'Hello',
-      description: 'Greets somebody.',
-      inputHandleDefs: [{ handle: 'name', description: 'Whom', json_schema: STRING }],
+      description: 'Greets a person.',
+      inputHandleDefs: [{ handle: 'name', description: 'Name of the person', json_schema: STRING }],
       outputHandleDefs: [{ handle: 'greeting', json_schema: STRING }],
       run({ values }) {
         if (typeof values.name !== 'string') return wrongInput('name', 'a string')
@@ -174,7 +174,7 @@ async function inspectAll(inspect: InspectFile, urls: string[], signal: AbortSig
   return toJson({ files: facts })
 }
 
-/** Real work: what it throws is what the task fails with. */
+/** Real work: the task fails with the message of what it throws. */
 function works(work: (signal: AbortSignal) => Promise<ByteText>): BlockPlan {
   async function run(signal: AbortSignal): Promise<Outcome> {
     try {

@@ -2,10 +2,10 @@ import { type Answer, errorAnswer, jsonAnswer } from './answers.ts'
 import { isObject, parseObject } from './api-request.ts'
 import { parseFault } from './fault-json.ts'
 import type { Fault } from './faults.ts'
-import { isOperation, type Operation } from './operations.ts'
+import { isOperation, type Operation } from './operation-names.ts'
 import type { EmulatedTask, TaskEnd } from './task-snapshot.ts'
 
-/** What can be told to an emulator from another process. */
+/** What another process can ask of an emulator. */
 export type Controls = {
   misbehave(operation: Operation, fault: Fault, times?: number): void
   counts(): Record<Operation, number>
@@ -15,10 +15,10 @@ export type Controls = {
 }
 
 /**
- * The control plane, for tests in another process and for people: not counted, without a credential.
+ * The control plane, for tests in another process and for people: not counted, no credential needed.
  *
  * - `POST /_emulator/misbehave` `{"operation", "fault", "times"?}`: as `Emulator.misbehave`; `times` is a
- *   number or `"always"`. The faults that wait for a promise (`gate`, `slow-read`) can't be told this way.
+ *   number or `"always"`. The faults that wait for a promise (`gate`, `slow-read`) can't be set this way.
  * - `GET /_emulator/counts`: `{operation: number}`.
  * - `POST /_emulator/reset`: counts from 0 again and forgets all faults; tasks and files stay.
  * - `GET /_emulator/tasks`: `{"tasks": [EmulatedTask]}`, `rawBody` as text.

@@ -1,53 +1,55 @@
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import { createApiListener, type Route } from './api-server.ts'
 import { createBuiltInPackages } from './built-in-packages.ts'
 import { createControlApi } from './control-api.ts'
 import { createFaultPlan, type Fault, type FaultPlan } from './faults.ts'
 import { createAuthenticate } from './identity.ts'
 import { createInspectFile } from './inspect-file.ts'
-import type { Operation } from './operations.ts'
+import type { Operation } from './operation-names.ts'
 import { type EmulatorOptions, type EmulatorSettings, toSettings } from './options.ts'
 import { createPackageShelf, type EmulatedPackage, type PackageShelf } from './packages.ts'
-import { createRecorder, type RecordedRequest, type Recorder } from './recorder.ts'
+import { createRecorder, type Recorder } from './recorder.ts'
 import { createPackageInfo } from './registry.ts'
+import type { RecordedRequest } from './request-history.ts'
 import { closeServer, listen } from './serve.ts'
 import { createStoreListener, type Violation } from './store-server.ts'
 import { createTaskApi } from './task-api.ts'
 import { type EmulatedTask, type TaskEnd, toOutcome, toSnapshot } from './task-snapshot.ts'
 import { createTaskStore, type TaskStore } from './tasks.ts'
 import { createUploadApi } from './upload-api.ts'
-import { createUploadStore, toUploadFacts, type UploadFacts, type UploadStore } from './uploads.ts'
+import { toUploadFacts, type UploadFacts } from './upload-facts.ts'
+import { createUploadStore, type UploadStore } from './uploads.ts'
 
-// The types of the API below, so that who starts an emulator needs one import.
+// The types of the API below, so that a test needs one import.
 export type { EmulatedPackage, EmulatedTask, EmulatorOptions, Fault, Operation, RecordedRequest }
 
-/** A local OOMOL that runs, and what a test can ask of it and tell it. */
+/** A running local OOMOL, with everything that a test can ask of it or change about it. Times are epoch milliseconds. */
 export type Emulator = {
   /** Base of the task API, without a trailing slash. */
   readonly url: string
   readonly uploadUrl: string
   readonly registryUrl: string
-  /** The store's own address, whatever `EmulatorOptions.storeUrl` says to others. */
+  /** The store's own address, even if `EmulatorOptions.storeUrl` gives others another one. */
   readonly storeUrl: string
-  /** How often each operation was reached; a request counts once its head is here. */
+  /** How many requests each operation got; a request counts once its head has arrived. */
   counts(): Record<Operation, number>
   /** The last 10,000 requests of all operations, oldest first. */
   requests(operation?: Operation): RecordedRequest[]
   /**
-   * A gate: opens when the nth request of an operation (from 1; left out: the next one) has arrived: with
-   * its whole body, or for parts and files with its head. Rejects when the emulator is closed before.
+   * A gate: resolves when the nth request of an operation (from 1; left out: the next one) has arrived: with
+   * its whole body, or for parts and files with its head. Rejects when the emulator is closed before that.
    */
   arrived(operation: Operation, nth?: number): Promise<RecordedRequest>
   /**
-   * Spoils the next `times` requests of an operation (default 1, for `lag` and `order` all; Infinity is
-   * allowed), after whatever was told before. The function returned takes it back.
+   * Applies a fault to the next `times` requests of an operation (default 1, for `lag` and `order` all;
+   * Infinity is allowed), after the faults added before. The returned function takes it back.
    */
   misbehave(operation: Operation, fault: Fault, times?: number): () => void
-  /** Counts from 0 again and forgets the requests; faults, tasks and files stay. */
+  /** Sets the counts to 0 and forgets the requests; faults, tasks and files stay. */
   resetCounts(): void
   /** The tasks of one identity (the key or the cookie's value), or all; oldest first. */
   tasks(identity?: string): EmulatedTask[]
-  /** Ends a task that has not ended, now. Throws when there is none such. */
+  /** Ends a running task now. Throws when the task is unknown or has ended. */
   finish(taskID: string, end: TaskEnd): void
   /** Without credit, creates are answered with 402. */
   setCredit(identity: string, hasCredit: boolean): void
@@ -56,12 +58,12 @@ export type Emulator = {
   uploads(): UploadFacts[]
   /** The presigned PUTs that carried a credential. */
   violations(): Violation[]
-  /** Stops at once, whatever hangs. */
+  /** Stops at once, and cuts every connection. */
   close(): Promise<void>
 }
 
-/** What the map is drawn from: the state of one emulator. */
-type Parts = {
+/** The state of one emulator. */
+type State = {
   readonly settings: EmulatorSettings
   readonly recorder: Recorder
   readonly faults: FaultPlan
@@ -72,51 +74,62 @@ type Parts = {
   readonly withoutCredit: Set<string>
 }
 
-/** Starts an emulator; rejects when a port can't be had. */
+/** Starts an emulator; rejects with the system's error when a port can't be opened. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const settings = toSettings(options)
-  const parts = createParts(settings)
+  const state = createState(settings)
   const { host, port, storePort } = settings
-  const storeServer = createServer(
-    createStoreListener({ ...parts, ...settings, delayMs: settings.storeDelayMs }),
-  )
+  const storeServer = createServer(createStorePort(state))
   const storeUrl = await listen(storeServer, host, storePort)
   const publicUrl = settings.storeUrl ?? storeUrl
   const inspect = createInspectFile({ publicUrl, localUrl: storeUrl })
-  for (const pkg of createBuiltInPackages(inspect)) parts.packages.publish(pkg)
+  for (const pkg of createBuiltInPackages(inspect)) state.packages.publish(pkg)
   const apiServer = createServer(
     createApiListener({
-      ...parts,
-      routes: createRoutes(parts, publicUrl),
+      recorder: state.recorder,
+      faults: state.faults,
+      routes: createRoutes(state, publicUrl),
       authenticate: createAuthenticate(settings.keys, settings.cookies),
-      control: createControlApi(createControls(parts)),
+      control: createControlApi(createControls(state)),
     }),
   )
   const servers = [storeServer, apiServer]
   async function close(): Promise<void> {
-    parts.tasks.close()
-    parts.recorder.close()
+    state.tasks.close()
+    state.recorder.close()
     await Promise.all(servers.map(closeServer))
   }
   try {
-    return createEmulator(parts, { url: await listen(apiServer, host, port), storeUrl, close })
+    return createEmulator(state, { url: await listen(apiServer, host, port), storeUrl, close })
   } catch (error) {
     await closeServer(storeServer)
     throw error
   }
 }
 
-function createParts(settings: EmulatorSettings): Parts {
+function createState(settings: EmulatorSettings): State {
   return {
     settings,
     recorder: createRecorder(settings),
     faults: createFaultPlan(),
     tasks: createTaskStore(settings),
     uploads: createUploadStore(settings),
-    packages: createPackageShelf([]),
+    packages: createPackageShelf(),
     violations: [],
     withoutCredit: new Set(),
   }
+}
+
+function createStorePort({ settings, recorder, faults, uploads, violations }: State): RequestListener {
+  return createStoreListener({
+    recorder,
+    faults,
+    uploads,
+    violations,
+    delayMs: settings.storeDelayMs,
+    checkPartSizes: settings.checkPartSizes,
+    now: settings.now,
+  })
 }
 
 const TASK_PATH = '/v3/users/me/tasks'
@@ -124,15 +137,16 @@ const UPLOAD_PATH = '/api/tasks/files/remote-cache'
 const TASK_ID = '([A-Za-z0-9_-]{1,128})'
 
 /** THE MAP of the port that the gateway talks to. */
-function createRoutes(parts: Parts, publicUrl: string): Route[] {
-  const { settings, withoutCredit, packages } = parts
+function createRoutes(state: State, publicUrl: string): Route[] {
+  const { settings, tasks, uploads, packages, withoutCredit } = state
   const api = createTaskApi({
-    ...parts,
-    ...settings,
-    tasks: parts.tasks,
+    tasks,
+    packages,
+    progressScale: settings.progressScale,
+    now: settings.now,
     hasCredit: (id) => !withoutCredit.has(id),
   })
-  const upload = createUploadApi({ uploads: parts.uploads, partSize: settings.partSize, storeUrl: publicUrl })
+  const upload = createUploadApi({ uploads, partSize: settings.partSize, storeUrl: publicUrl })
   const packageInfo = createPackageInfo(packages)
   return [
     { operation: 'create', method: 'POST', path: TASK_PATH, handle: api.create },
@@ -169,8 +183,8 @@ function pattern(path: string): RegExp {
   return new RegExp(`^${path}$`)
 }
 
-function createControls(parts: Parts) {
-  const { recorder, faults, tasks } = parts
+function createControls(state: State) {
+  const { recorder, faults, tasks } = state
   return {
     misbehave: faults.add,
     counts: recorder.counts,
@@ -178,12 +192,12 @@ function createControls(parts: Parts) {
       recorder.reset()
       faults.clear()
     },
-    tasks: (identity?: string) => snapshots(parts, identity),
+    tasks: (identity?: string) => snapshots(state, identity),
     finish: (taskID: string, end: TaskEnd) => tasks.finish(taskID, toOutcome(end)),
   }
 }
 
-function snapshots({ tasks, settings }: Parts, identity?: string): EmulatedTask[] {
+function snapshots({ tasks, settings }: State, identity?: string): EmulatedTask[] {
   const identities = identity === undefined ? tasks.identities() : [identity]
   return identities
     .flatMap((id) => tasks.list(id))
@@ -192,11 +206,11 @@ function snapshots({ tasks, settings }: Parts, identity?: string): EmulatedTask[
 }
 
 function createEmulator(
-  parts: Parts,
+  state: State,
   at: { url: string; storeUrl: string; close(): Promise<void> },
 ): Emulator {
-  const { recorder, uploads, packages, withoutCredit, violations } = parts
-  const { misbehave, tasks, finish } = createControls(parts)
+  const { recorder, uploads, packages, withoutCredit, violations } = state
+  const { misbehave, tasks, finish } = createControls(state)
   return {
     url: at.url,
     uploadUrl: `${at.url}${UPLOAD_PATH}`,

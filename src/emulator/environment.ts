@@ -1,19 +1,19 @@
 import type { EmulatorOptions } from './options.ts'
 
-/** What a process of its own is started with, or all that is wrong with the environment. */
+/** The options of an emulator that is its own process, or every problem of its environment. */
 export type EmulatorEnvironment =
   | { readonly options: EmulatorOptions & { host: string; port: number; storePort: number; keys: string[] } }
   | { readonly problems: readonly string[] }
 
 const PORT = /^\d{1,5}$/
 const MAX_PORT = 65_535
-/** What may stand in a header or a cookie without quoting. */
+/** What a header or a cookie can carry without quoting. */
 const CREDENTIAL = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+$/
 
 /**
  * Reads `EMULATOR_HOST` (127.0.0.1), `EMULATOR_PORT` (4000), `EMULATOR_STORE_PORT` (4001), `EMULATOR_KEY`,
- * `EMULATOR_COOKIE` and `EMULATOR_STORE_URL` (what presigned URLs begin with, where the store is reached
- * under another name, as between containers). Problems name the setting, never its value.
+ * `EMULATOR_COOKIE` and `EMULATOR_STORE_URL` (what presigned URLs begin with, if the store has
+ * another name for others, as between containers). Problems name the setting, never its value.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): EmulatorEnvironment {
   const problems: string[] = []
@@ -45,7 +45,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return problems.length > 0 ? { problems } : { options: withoutUndefined(options) }
 }
 
-/** A setting that is left out must not hide a default. */
+/** An explicit undefined would replace the default. */
 function withoutUndefined<T extends { storeUrl: string | undefined }>(options: T) {
   const { storeUrl, ...rest } = options
   return storeUrl === undefined ? rest : { ...rest, storeUrl }

@@ -19,7 +19,7 @@ function optional(check: Check): Check {
 
 const WHEN = { when: optional(isStage) }
 
-/** The members of each fault that can be told in JSON. */
+/** The members of each fault that JSON can express. */
 const FAULTS: Readonly<Record<Exclude<Fault['kind'], 'gate' | 'slow-read'>, Record<string, Check>>> = {
   status: { status: isStatus, body: optional(isString), headers: optional(isHeaders), ...WHEN },
   delay: { ms: isAmount, ...WHEN },
@@ -40,11 +40,11 @@ const FAULTS: Readonly<Record<Exclude<Fault['kind'], 'gate' | 'slow-read'>, Reco
   order: { order: oneOf('newest-first', 'oldest-first', 'shuffled') },
 }
 
-/** Reads a fault that came as JSON; a string says what is wrong with it. */
+/** Reads a fault from JSON; a string says what is wrong with it. */
 export function parseFault(value: unknown): Fault | string {
   if (!isObject(value) || typeof value.kind !== 'string') return 'fault must be an object with a kind'
   const { kind } = value
-  if (!isKind(kind)) return 'fault.kind is not known, or cannot be told over HTTP'
+  if (!isKind(kind)) return 'fault.kind is not known, or cannot be set over HTTP'
   const checks = FAULTS[kind]
   for (const [name, check] of Object.entries(checks)) {
     if (!check(value[name])) return `fault.${name} is missing or wrong`

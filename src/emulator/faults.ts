@@ -1,13 +1,13 @@
-import { isWrite, type Operation } from './operations.ts'
+import { isWrite, type Operation } from './operation-names.ts'
 
 /**
  * When a fault strikes. `before-processing`: nothing of the request takes effect. `before-answer`: it took
- * effect (the task exists, the part is stored) and only the answer is spoilt. Left out, the stage that
- * hurts most: see `stageOf`.
+ * effect (the task exists, the part is stored) and only the answer is wrong. Left out: the stage that
+ * does most harm, see `stageOf`.
  */
 export type FaultStage = 'before-processing' | 'before-answer'
 
-/** How one request is treated instead of being answered rightly. Times are milliseconds. */
+/** How one request is treated instead of getting the right answer. Times are milliseconds. */
 export type Fault =
   /** Another status; `body` is sent as it is (default: an error in the service's form), 999 is possible. */
   | {
@@ -21,7 +21,7 @@ export type Fault =
   | { kind: 'delay'; ms: number; when?: FaultStage }
   /** The right answer once the promise is fulfilled. */
   | { kind: 'gate'; until: Promise<void>; when?: FaultStage }
-  /** Never an answer; the connection stays open. */
+  /** No answer; the connection stays open. */
   | { kind: 'hang'; when?: FaultStage }
   /** The connection is reset (RST); `mid-answer`: after the head and half of the body. */
   | { kind: 'reset'; when: FaultStage | 'mid-answer' }
@@ -36,11 +36,11 @@ export type Fault =
   | { kind: 'invalid-json' }
   /** Status 302 if left out. */
   | { kind: 'redirect'; location: string; status?: number; when?: FaultStage }
-  /** The right answer, compressed whatever was asked for. */
+  /** The right answer, compressed although nothing asked for that. */
   | { kind: 'gzip' }
-  /** A JSON object of so many bytes. */
+  /** A JSON object of `bytes` bytes. */
   | { kind: 'huge'; bytes: number }
-  /** Early hints for ever and never an answer. */
+  /** Early hints without end, and no answer. */
   | { kind: 'endless-103'; intervalMs: number; when?: FaultStage }
   /** For result, detail, latest, list: tasks show this status. */
   | { kind: 'unknown-status'; status: string }
@@ -48,7 +48,7 @@ export type Fault =
   | { kind: 'early-answer'; status: number }
   /** For parts: the body is not read until the promise is fulfilled. */
   | { kind: 'slow-read'; until: Promise<void> }
-  /** For list: shows each task as it was so long ago, and none that is younger. Stays until taken back. */
+  /** For list: shows each task as it was `ms` ago, and none that is younger. Stays until taken back. */
   | { kind: 'lag'; ms: number }
   /** For list: another order. Stays until taken back. */
   | { kind: 'order'; order: ListOrder }
@@ -94,7 +94,7 @@ export function stageOf(fault: Fault, operation: Operation): FaultStage {
 export type FaultPlan = {
   /**
    * Applies a fault to the next `times` requests of an operation (1 if left out; `lag` and `order` for
-   * ever), after the faults told before. The function returned takes back what is left of it.
+   * ever), after the faults added before. The returned function takes back what is left of it.
    */
   add(operation: Operation, fault: Fault, times?: number): () => void
   /** What applies to a request that has just arrived; uses it up. */
@@ -141,7 +141,7 @@ export function createFaultPlan(): FaultPlan {
   }
 }
 
-/** Of these the last one told counts; all others queue up. */
+/** Of these the last one added counts; all others queue up. */
 function isListBehaviour(fault: Fault): boolean {
   return fault.kind === 'lag' || fault.kind === 'order'
 }

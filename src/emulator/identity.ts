@@ -1,9 +1,9 @@
 import { type Answer, errorAnswer } from './answers.ts'
 
-/** Whose request it is: the key or the cookie's value itself, each of them an account of its own. */
+/** The account of a request: the key or the cookie's value itself; each is an account of its own. */
 export type Identity = string
 
-/** Reads the one credential of a request; an answer instead says why there is none. */
+/** Reads the one credential of a request; an answer instead says why it has none that is valid. */
 export type Authenticate = (rawHeaders: readonly string[]) => Identity | Answer
 
 const COOKIE_NAME = 'oomol-token'

@@ -5,7 +5,7 @@ import type { FileFacts, InspectFile } from './built-in-packages.ts'
 const MAX_BYTES = 1024 * 1024 * 1024
 
 /**
- * Reads files over HTTP, from the emulator's own store only: it must not fetch what a stranger points at.
+ * Reads files over HTTP, from the emulator's own store only: it must not fetch a URL that a stranger chose.
  * `publicUrl` is what the files' URLs begin with, `localUrl` where the store is reached from in here.
  */
 export function createInspectFile(store: { publicUrl: string; localUrl: string }): InspectFile {
@@ -48,7 +48,7 @@ async function readFacts(response: IncomingMessage): Promise<FileFacts> {
   return { size, sha256: hash.digest('hex'), words: words.finish() }
 }
 
-/** Counts the words of a text that comes in pieces; null once it is no text (no UTF-8, or with NUL bytes). */
+/** Counts the words of a text that comes in pieces; null if it is not a text (invalid UTF-8, or NUL bytes). */
 function createWordCount(): { take(chunk: Buffer): void; finish(): number | null } {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let words: number | null = 0

@@ -1,14 +1,14 @@
 import { startEmulator } from './emulator.ts'
 import { readEnvironment } from './environment.ts'
 
-/** EX_CONFIG of sysexits: the environment is at fault, a restart won't help. */
+/** EX_CONFIG of sysexits: the environment is wrong, and a restart won't help. */
 const EXIT_CONFIG = 78
 
 function report(error: unknown): void {
   const { code, port } = (error ?? {}) as { code?: string; port?: number }
   const isTaken = code === 'EADDRINUSE' || code === 'EACCES'
   if (isTaken)
-    console.error(`emulator: port ${port} can't be had (${code}): see EMULATOR_PORT, EMULATOR_STORE_PORT`)
+    console.error(`emulator: port ${port} can't be opened (${code}): see EMULATOR_PORT, EMULATOR_STORE_PORT`)
   else if (code !== undefined) console.error(`emulator: can't listen (${code}): see EMULATOR_HOST`)
   else console.error('emulator: could not start', error)
 }

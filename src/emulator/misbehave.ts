@@ -2,15 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { type Answer, bodyBytes, errorAnswer, headersOf, send } from './answers.ts'
 import { type Fault, stageOf } from './faults.ts'
-import type { Operation } from './operations.ts'
+import type { Operation } from './operation-names.ts'
 import { toByteText } from './raw-json.ts'
 
-/** One request on its way, and what it takes to treat it badly. */
-export type Exchange = {
+/** One request under way, and what a fault needs to treat it badly. */
+export type EmulatedCall = {
   readonly operation: Operation
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** Does what was asked and says what the right answer is. */
+  /** Does what was asked and returns the right answer. */
   process(): Answer | Promise<Answer>
   /** Reads what is left of the body without using it. */
   drain(): Promise<void>
@@ -18,23 +18,23 @@ export type Exchange = {
 
 const HTML = '<!DOCTYPE html><html><body><h1>Bad Gateway</h1></body></html>'
 const CHUNK = Buffer.alloc(64 * 1024, 'a')
-/** Data and reset seen at once look like an orderly end to libuv: the client is to read the data first. */
+/** libuv takes data and a reset that arrive together for an orderly end: the client must read the data first. */
 const BEFORE_RESET_MS = 20
 const FIRST_FINAL_STATUS = 200
 const LAST_STATUS_OF_NODE = 999
 
 /** Answers a request as the fault says. Ends when the client has its answer, or has gone. */
-export async function misbehave(fault: Fault, exchange: Exchange): Promise<void> {
-  if (stageOf(fault, exchange.operation) === 'before-answer') {
-    return spoil(fault, exchange, await exchange.process())
+export async function misbehave(fault: Fault, call: EmulatedCall): Promise<void> {
+  if (stageOf(fault, call.operation) === 'before-answer') {
+    return spoil(fault, call, await call.process())
   }
   if (fault.kind === 'delay' || fault.kind === 'gate' || fault.kind === 'slow-read') {
-    await hold(fault, exchange.response)
-    if (!exchange.response.destroyed) send(exchange.response, await exchange.process())
+    await hold(fault, call.response)
+    if (!call.response.destroyed) send(call.response, await call.process())
     return
   }
-  if (isReadFirst(fault)) await exchange.drain()
-  return spoil(fault, exchange, errorAnswer(500, 'emulated fault'))
+  if (isReadFirst(fault)) await call.drain()
+  return spoil(fault, call, errorAnswer(500, 'emulated fault'))
 }
 
 /** A refusal is sent after the body was read, as most services do; `early-answer` is there for the others. */
@@ -42,7 +42,7 @@ function isReadFirst(fault: Fault): boolean {
   return ['status', 'html', 'redirect', 'no-answer-close'].includes(fault.kind)
 }
 
-async function spoil(fault: Fault, { response }: Exchange, answer: Answer): Promise<void> {
+async function spoil(fault: Fault, { response }: EmulatedCall, answer: Answer): Promise<void> {
   switch (fault.kind) {
     case 'status':
       return sendStatus(response, fault)
@@ -93,7 +93,7 @@ function spoilBody(fault: Fault, answer: Answer): Answer {
   }
 }
 
-/** Waits as told, or until the client has gone. */
+/** Waits as the fault says, or until the client has gone. */
 async function hold(
   fault: Extract<Fault, { kind: 'delay' | 'gate' | 'slow-read' }>,
   response: ServerResponse,

@@ -1,6 +1,6 @@
 import type { Phases } from './task-state.ts'
 
-/** What an emulator is started with; everything has a default. Sizes are bytes, times milliseconds. */
+/** The options of an emulator; each has a default. Sizes are bytes, times milliseconds. */
 export type EmulatorOptions = {
   /** Default 127.0.0.1. */
   host?: string
@@ -8,7 +8,7 @@ export type EmulatorOptions = {
   port?: number
   /** Presigned parts and stored files; 0, the default, is any free port. */
   storePort?: number
-  /** What presigned URLs begin with, where the store is reached under another name (no trailing slash). */
+  /** What presigned URLs begin with, if clients reach the store under another name (no trailing slash). */
   storeUrl?: string
   /** Accepted API keys, default `emulator-key`; each is an identity of its own. */
   keys?: readonly string[]
@@ -24,21 +24,21 @@ export type EmulatorOptions = {
   retainBytes?: boolean
   /** Whether parts are hashed; default true. */
   hashParts?: boolean
-  /** How many bytes of files are kept in all, default 1 GiB; beyond, those of the oldest are dropped. */
+  /** How many bytes of files are kept in all, default 1 GiB; beyond it, those of the oldest are dropped. */
   maxStoredFileBytes?: number
   /** Whether a part of a wrong size is refused at once (default) or only when the upload is finalised. */
   checkPartSizes?: boolean
-  /** Each part takes so much longer; default 0. */
+  /** Added to the time of each part; default 0. */
   storeDelayMs?: number
   /** How many tasks of one identity are remembered; default 200,000. */
   maxTasks?: number
-  /** How many bytes of bodies tasks and records keep, each; default 256 MiB. Beyond, the oldest go. */
+  /** How many bytes of bodies tasks and records keep, each; default 256 MiB. Beyond it, the oldest go. */
   maxBodyBytes?: number
-  /** The clock that tasks and files live by; default `Date.now`. */
+  /** The clock of tasks and files; default `Date.now`. */
   now?: () => number
 }
 
-/** The options with everything filled in; `storeUrl` stays open until the store listens. */
+/** The options with their defaults; `storeUrl` is undefined until the store listens. */
 export type EmulatorSettings = Required<Omit<EmulatorOptions, 'phases' | 'storeUrl'>> & {
   readonly phases: Phases
   readonly storeUrl: string | undefined

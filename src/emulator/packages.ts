@@ -10,15 +10,15 @@ export type Outcome =
     }
   | { readonly status: 'failed'; readonly error: string | null }
 
-/** What a block does once its task was let go. */
+/** What a block does once its task is released. */
 export type BlockPlan =
   | { readonly kind: 'ends'; readonly afterMs: number; readonly outcome: Outcome }
-  /** Runs until it is told to end. */
+  /** Runs until a test finishes it. */
   | { readonly kind: 'holds' }
-  /** Real work, begun when the task is let go. */
+  /** Real work, begun when the task is released. */
   | { readonly kind: 'works'; work(signal: AbortSignal): Promise<Outcome> }
 
-/** The inputs of a task: parsed, as the text they came in, and that text member by member. */
+/** The inputs of a task: parsed, as the text that was sent, and that text member by member. */
 export type BlockInputs = {
   readonly values: Readonly<Record<string, unknown>>
   readonly text: ByteText
@@ -27,7 +27,7 @@ export type BlockInputs = {
 
 export type BlockRun = (inputs: BlockInputs) => BlockPlan
 
-/** An input or output as the registry tells it. */
+/** An input or output as the registry describes it. */
 export type HandleDef = {
   handle: string
   description?: string
@@ -46,7 +46,7 @@ export type EmulatedBlock = {
   run?: BlockRun
 }
 
-/** One version of a package. Of several the one published last is `latest`. */
+/** One version of a package. The version published last is `latest`. */
 export type EmulatedPackage = {
   packageName: string
   packageVersion: string
@@ -72,7 +72,7 @@ export type PackageShelf = {
   findBlock(pkg: EmulatedPackage, blockName: string): PublishedBlock | undefined
 }
 
-export function createPackageShelf(packages: readonly EmulatedPackage[]): PackageShelf {
+export function createPackageShelf(): PackageShelf {
   const versions = new Map<string, Map<string, EmulatedPackage>>()
   const blocks = new Map<string, PublishedBlock>()
 
@@ -86,7 +86,6 @@ export function createPackageShelf(packages: readonly EmulatedPackage[]): Packag
     }
   }
 
-  for (const pkg of packages) publish(pkg)
   return {
     publish,
     find(name, version) {

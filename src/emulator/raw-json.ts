@@ -1,7 +1,7 @@
 /**
- * JSON kept as it came. Parsing and printing changes `9007199254740993`, `1e400` and bytes that are no
- * UTF-8; a block that echoes must not. So texts are held as strings of bytes (latin1, one character a
- * byte), cut out of the request and spliced into answers.
+ * JSON kept as it came. Parsing and printing changes `9007199254740993`, `1e400` and bytes that are not
+ * UTF-8; a block that echoes must not. So texts are kept as strings of bytes (latin1, one character a
+ * byte), cut out of the request and put into answers.
  */
 export type ByteText = string
 
@@ -32,8 +32,8 @@ export function withRawMember(object: ByteText, name: string, value: ByteText): 
 }
 
 /**
- * The members of a JSON object, their values as they stand in the text; of a name that stands twice the
- * last one, as `JSON.parse` has it. The text must be valid JSON and an object.
+ * The members of a JSON object with their values as they are written; of a name that appears more than
+ * once the last one, as in `JSON.parse`. The text must be valid JSON and an object.
  */
 export function rawMembers(text: ByteText): Map<string, ByteText> {
   const members = new Map<string, ByteText>()

@@ -2,7 +2,7 @@ import { type Answer, errorAnswer, jsonAnswer } from './answers.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { EmulatedPackage, PackageShelf } from './packages.ts'
 
-/** Tells what a package contains. The name comes decoded; the language asked for makes no difference here. */
+/** Describes a package. The name is already decoded; the language that was asked for is ignored. */
 export function createPackageInfo(packages: PackageShelf): (request: ApiRequest) => Answer {
   return ({ params }) => {
     const [name = '', version = ''] = params

@@ -2,22 +2,22 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Answer, errorAnswer, send } from './answers.ts'
 import type { Fault } from './faults.ts'
-import { type Exchange, misbehave } from './misbehave.ts'
+import { type EmulatedCall, misbehave } from './misbehave.ts'
 
 /** Longer than clients keep a connection, so that no request meets one that is being closed. */
 const KEEP_ALIVE_MS = 75_000
-/** Ten thousand clients may knock at once. */
+/** Ten thousand clients may connect at once. */
 const BACKLOG = 4096
 
-/** Answers a request rightly, or as a fault says. Whatever goes wrong in here stays in here. */
-export function serve(fault: Fault | undefined, exchange: Exchange): void {
-  const { response } = exchange
+/** Answers a request correctly, or as a fault says. An error here never ends the process. */
+export function serve(fault: Fault | undefined, call: EmulatedCall): void {
+  const { response } = call
   if (fault !== undefined) {
-    misbehave(fault, exchange).catch(() => response.destroy())
+    misbehave(fault, call).catch(() => response.destroy())
     return
   }
   try {
-    const answer = exchange.process()
+    const answer = call.process()
     if (answer instanceof Promise) answer.then((late) => send(response, late)).catch(() => response.destroy())
     else send(response, answer)
   } catch {
@@ -25,7 +25,7 @@ export function serve(fault: Fault | undefined, exchange: Exchange): void {
   }
 }
 
-const EMULATOR_FAULT: Answer = errorAnswer(500, 'the emulator could not make sense of this request')
+const EMULATOR_FAULT: Answer = errorAnswer(500, 'the emulator failed on this request')
 
 /** The raw path and the query of a request's target. */
 export function splitTarget(request: IncomingMessage): { path: string; query: string } {
@@ -68,7 +68,7 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }
 
-/** Starts listening; the answer is the address to reach the server at from this machine. */
+/** Starts listening; gives the server's base URL as this machine reaches it. */
 export async function listen(server: Server, host: string, port: number): Promise<string> {
   server.keepAliveTimeout = KEEP_ALIVE_MS
   await new Promise<void>((resolve, reject) => {
@@ -87,7 +87,7 @@ function toReachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** Closes a server and at once all that hangs on it. */
+/** Closes a server and, at once, all of its connections. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())

@@ -2,27 +2,29 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type Answer, errorAnswer } from './answers.ts'
 import type { FaultPlan } from './faults.ts'
 import { mimeTypeOf } from './mime-types.ts'
-import { type Exchange, pause } from './misbehave.ts'
-import type { Operation } from './operations.ts'
-import type { RecordedRequest, Recorder } from './recorder.ts'
+import { type EmulatedCall, pause } from './misbehave.ts'
+import type { Operation } from './operation-names.ts'
+import type { Recorder } from './recorder.ts'
+import type { RecordedRequest } from './request-history.ts'
 import { drainBody, serve, splitTarget } from './serve.ts'
-import { createPartIntake, partSizeOf, type StoredPart, type Upload, type UploadStore } from './uploads.ts'
+import { createPartIntake, type StoredPart } from './stored-part.ts'
+import { partSizeOf, type Upload, type UploadStore } from './uploads.ts'
 
-/** A presigned PUT that carried a credential all the same. */
+/** A presigned PUT that carried a credential, although its URL is its only right. `at` is epoch milliseconds. */
 export type Violation = {
   readonly path: string
   readonly header: 'authorization' | 'cookie'
   readonly at: number
 }
 
-export type StoreServerParts = {
+export type StoreServerDeps = {
   readonly recorder: Recorder
   readonly faults: FaultPlan
   readonly uploads: UploadStore
   readonly violations: Violation[]
-  /** Each PUT takes so much longer. */
+  /** Added to each PUT, in milliseconds. */
   readonly delayMs: number
-  /** Off: parts of any size are taken, and finalising finds it out. */
+  /** Off: parts of any size are accepted, and finalising reports a wrong total. */
   readonly checkPartSizes: boolean
   readonly now: () => number
 }
@@ -39,7 +41,7 @@ type StoreRequest = {
 const PART_PATH = /^\/parts\/([0-9a-f-]{36})\/([1-9]\d{0,4})$/
 const FILE_PATH = /^\/files\/([0-9a-f-]{36})(?:\.[A-Za-z0-9]{1,16})?$/
 
-/** Any page may upload to a presigned URL: it carries its own right, and no credential. */
+/** Any page may upload to a presigned URL: the URL is the right, and no credential goes with it. */
 const CORS = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'ETag' }
 const PREFLIGHT = {
   ...CORS,
@@ -49,7 +51,7 @@ const PREFLIGHT = {
 }
 
 /** Serves presigned parts and stored files, on a port of their own. */
-export function createStoreListener(parts: StoreServerParts): RequestListener {
+export function createStoreListener(deps: StoreServerDeps): RequestListener {
   return (request, response) => {
     request.on('error', ignore)
     response.on('error', ignore)
@@ -59,12 +61,12 @@ export function createStoreListener(parts: StoreServerParts): RequestListener {
       return
     }
     const operation = operationOf(request.method, path)
-    const record = parts.recorder.head(operation, request)
-    parts.recorder.arrive(record)
+    const record = deps.recorder.head(operation, request)
+    deps.recorder.arrive(record)
     const signature = new URLSearchParams(query).get('signature')
     serve(
-      parts.faults.take(operation).fault,
-      createExchange(parts, operation, { request, response, path, signature, record }),
+      deps.faults.take(operation).fault,
+      createCall(deps, operation, { request, response, path, signature, record }),
     )
   }
 }
@@ -77,9 +79,9 @@ function operationOf(method: string | undefined, path: string): Operation {
   return 'unknown'
 }
 
-function createExchange(parts: StoreServerParts, operation: Operation, asked: StoreRequest): Exchange {
+function createCall(deps: StoreServerDeps, operation: Operation, asked: StoreRequest): EmulatedCall {
   async function process(): Promise<Answer> {
-    const answer = operation === 'part' ? await takePart(parts, asked) : answerOther(parts, operation, asked)
+    const answer = operation === 'part' ? await takePart(deps, asked) : answerOther(deps, operation, asked)
     return { ...answer, headers: { ...CORS, ...answer.headers } }
   }
   return {
@@ -91,40 +93,37 @@ function createExchange(parts: StoreServerParts, operation: Operation, asked: St
   }
 }
 
-function answerOther(parts: StoreServerParts, operation: Operation, asked: StoreRequest): Answer {
-  return operation === 'file' ? readFile(parts, asked) : errorAnswer(404, 'not found')
+function answerOther(deps: StoreServerDeps, operation: Operation, asked: StoreRequest): Answer {
+  return operation === 'file' ? readFile(deps, asked) : errorAnswer(404, 'not found')
 }
 
-async function takePart(parts: StoreServerParts, asked: StoreRequest): Promise<Answer> {
-  const target = findTarget(parts, asked)
+async function takePart(deps: StoreServerDeps, asked: StoreRequest): Promise<Answer> {
+  const target = findTarget(deps, asked)
   if ('status' in target) return target
-  const stored = await receive(parts.uploads, asked)
-  if (parts.delayMs > 0) await pause(asked.response, parts.delayMs)
+  const stored = await receive(deps.uploads, asked)
+  if (deps.delayMs > 0) await pause(asked.response, deps.delayMs)
   if (stored === undefined) return errorAnswer(400, 'the part did not come whole')
-  parts.uploads.putPart(target.upload, target.number, stored)
+  deps.uploads.putPart(target.upload, target.number, stored)
   return { status: 200, headers: { etag: `"${stored.sha256?.slice(0, 32) ?? stored.size}"` }, body: '' }
 }
 
-/** Which part of which upload is meant, or why it is refused; all of this is known from the head. */
-function findTarget(
-  parts: StoreServerParts,
-  asked: StoreRequest,
-): { upload: Upload; number: number } | Answer {
-  const violation = findViolation(asked, parts.now())
+/** The part and its upload, or why the request is refused; the head is enough to know. */
+function findTarget(deps: StoreServerDeps, asked: StoreRequest): { upload: Upload; number: number } | Answer {
+  const violation = findViolation(asked, deps.now())
   if (violation !== undefined) {
-    parts.violations.push(violation)
+    deps.violations.push(violation)
     return errorAnswer(403, `a presigned URL takes no ${violation.header} header`)
   }
-  if (!parts.uploads.isSigned(asked.path, asked.signature)) return errorAnswer(403, 'wrong signature')
+  if (!deps.uploads.isSigned(asked.path, asked.signature)) return errorAnswer(403, 'wrong signature')
   const [, uploadID = '', digits = ''] = PART_PATH.exec(asked.path) ?? []
-  const upload = parts.uploads.find(uploadID)
+  const upload = deps.uploads.find(uploadID)
   const number = Number(digits)
   if (upload === undefined || number > upload.totalParts) return errorAnswer(404, 'upload not found')
   if (upload.finalised) return errorAnswer(409, 'the upload is finished')
   const length = asked.request.headers['content-length']
   if (length === undefined) return errorAnswer(411, 'Content-Length is needed')
   const size = partSizeOf(upload, number)
-  if (parts.checkPartSizes && Number(length) !== size) {
+  if (deps.checkPartSizes && Number(length) !== size) {
     return errorAnswer(400, `part ${number} must be ${size} bytes, not ${length}`)
   }
   return { upload, number }
@@ -153,7 +152,7 @@ function receive(uploads: UploadStore, { request, record }: StoreRequest): Promi
   })
 }
 
-function readFile({ uploads }: StoreServerParts, { path, signature }: StoreRequest): Answer {
+function readFile({ uploads }: StoreServerDeps, { path, signature }: StoreRequest): Answer {
   if (!uploads.isSigned(path, signature)) return errorAnswer(403, 'wrong signature')
   const upload = uploads.find(FILE_PATH.exec(path)?.[1] ?? '')
   if (upload === undefined || !upload.finalised) return errorAnswer(404, 'file not found')

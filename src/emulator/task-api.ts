@@ -18,7 +18,7 @@ export type TaskApi = Record<
   (request: ApiRequest) => Answer
 >
 
-export type TaskApiParts = {
+export type TaskApiDeps = {
   readonly tasks: TaskStore
   readonly packages: PackageShelf
   readonly progressScale: 1 | 100
@@ -27,45 +27,45 @@ export type TaskApiParts = {
 }
 
 /** The operations of the task API on requests that are authenticated already. */
-export function createTaskApi(parts: TaskApiParts): TaskApi {
+export function createTaskApi(deps: TaskApiDeps): TaskApi {
   return {
-    create: (request) => create(parts, request),
-    list: (request) => list(parts, request),
-    latest: (request) => latest(parts, request),
+    create: (request) => create(deps, request),
+    list: (request) => list(deps, request),
+    latest: (request) => latest(deps, request),
     detail: (request) =>
-      withTask(parts, request, (task) => listItem(task, stateOf(parts, task), viewOf(parts, request))),
+      withTask(deps, request, (task) => listItem(task, stateOf(deps, task), viewOf(deps, request))),
     result: (request) =>
-      withTask(parts, request, (task) => resultOf(stateOf(parts, task), viewOf(parts, request))),
-    logs: (request) => logs(parts, request),
-    dashboard: (request) => dashboard(parts, request),
+      withTask(deps, request, (task) => resultOf(stateOf(deps, task), viewOf(deps, request))),
+    logs: (request) => logs(deps, request),
+    dashboard: (request) => dashboard(deps, request),
     pause(request) {
       if (!isEmptyOrObject(request.body)) return errorAnswer(400, 'the body must be a JSON object')
-      parts.tasks.pause(request.identity)
+      deps.tasks.pause(request.identity)
       return jsonAnswer({ pauseType: 'user' })
     },
     resume(request) {
       if (!isEmptyOrObject(request.body)) return errorAnswer(400, 'the body must be a JSON object')
-      parts.tasks.resume(request.identity)
+      deps.tasks.resume(request.identity)
       return jsonAnswer({ pauseType: null })
     },
   }
 }
 
-function create(parts: TaskApiParts, { identity, body }: ApiRequest): Answer {
+function create(deps: TaskApiDeps, { identity, body }: ApiRequest): Answer {
   const wanted = parseObject(body)
   if (wanted === undefined) return errorAnswer(400, 'the body must be a JSON object')
   if (wanted.type !== 'serverless') return errorAnswer(400, 'type must be serverless')
-  const block = findBlock(parts.packages, wanted)
+  const block = findBlock(deps.packages, wanted)
   if ('status' in block) return block
   const values = wanted.inputValues ?? {}
   if (!isObject(values) || wanted.inputValues === null)
     return errorAnswer(400, 'inputValues must be an object')
-  if (!parts.hasCredit(identity)) {
+  if (!deps.hasCredit(identity)) {
     return errorAnswer(402, 'Insufficient credit', 'OOMOL_INSUFFICIENT_CREDIT')
   }
   const inputs = rawMembers(toByteText(body)).get('inputValues') ?? '{}'
   const plan = block.run(toBlockInputs(values, inputs))
-  const task = parts.tasks.create({ identity, block, inputs, rawBody: body, plan })
+  const task = deps.tasks.create({ identity, block, inputs, rawBody: body, plan })
   return jsonAnswer({ taskID: task.taskID })
 }
 
@@ -86,46 +86,46 @@ function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-function list(parts: TaskApiParts, request: ApiRequest): Answer {
+function list(deps: TaskApiDeps, request: ApiRequest): Answer {
   const query = parseListQuery(request.query)
   if (typeof query === 'string') return errorAnswer(400, query)
-  const at = parts.now() - request.faults.lagMs
-  const tasks = parts.tasks.list(request.identity)
-  const view = viewOf(parts, request)
-  const page = findPage(tasks, query, { at, phases: parts.tasks.phases, order: request.faults.order })
-  const items = page.tasks.map((task) => listItem(task, stateAt(task, at, parts.tasks.phases), view))
+  const at = deps.now() - request.faults.lagMs
+  const tasks = deps.tasks.list(request.identity)
+  const view = viewOf(deps, request)
+  const page = findPage(tasks, query, { at, phases: deps.tasks.phases, order: request.faults.order })
+  const items = page.tasks.map((task) => listItem(task, stateAt(task, at, deps.tasks.phases), view))
   return rawJsonAnswer(`{"tasks":[${items.join()}],"nextToken":${JSON.stringify(page.nextToken)}}`)
 }
 
-function latest(parts: TaskApiParts, request: ApiRequest): Answer {
+function latest(deps: TaskApiDeps, request: ApiRequest): Answer {
   const wanted = new Set(request.query.get('workloadIDs')?.split(',') ?? [])
   if (wanted.size === 0 || wanted.size > MAX_LATEST_WORKLOADS || wanted.has('')) {
     return errorAnswer(400, `workloadIDs must be 1 to ${MAX_LATEST_WORKLOADS} ids`)
   }
   const items: string[] = []
-  const tasks = parts.tasks.list(request.identity)
+  const tasks = deps.tasks.list(request.identity)
   for (const workloadID of wanted) {
     const task = tasks.findLast(({ block }) => block.workloadID === workloadID)
-    if (task !== undefined) items.push(latestItem(task, stateOf(parts, task), viewOf(parts, request)))
+    if (task !== undefined) items.push(latestItem(task, stateOf(deps, task), viewOf(deps, request)))
   }
   return rawJsonAnswer(`[${items.join()}]`)
 }
 
-function logs(parts: TaskApiParts, request: ApiRequest): Answer {
+function logs(deps: TaskApiDeps, request: ApiRequest): Answer {
   const page = request.query.get('page') ?? '1'
   if (!DIGITS.test(page)) return errorAnswer(400, 'page must be a whole number from 1')
-  return withTask(parts, request, (task) =>
-    JSON.stringify({ logs: logsPage(task, stateOf(parts, task), parts.now(), Number(page)) }),
+  return withTask(deps, request, (task) =>
+    JSON.stringify({ logs: logsPage(task, stateOf(deps, task), deps.now(), Number(page)) }),
   )
 }
 
-function dashboard(parts: TaskApiParts, { identity }: ApiRequest): Answer {
+function dashboard(deps: TaskApiDeps, { identity }: ApiRequest): Answer {
   const count = { queued: 0, scheduling: 0, scheduled: 0, running: 0 }
-  for (const task of parts.tasks.list(identity)) {
-    const { status } = stateOf(parts, task)
+  for (const task of deps.tasks.list(identity)) {
+    const { status } = stateOf(deps, task)
     if (status !== 'success' && status !== 'failed') count[status]++
   }
-  const paused = parts.tasks.isPaused(identity)
+  const paused = deps.tasks.isPaused(identity)
   return jsonAnswer({
     limits: { maxConcurrency: MAX_CONCURRENCY, maxQueueSize: MAX_QUEUE_SIZE },
     count,
@@ -133,23 +133,23 @@ function dashboard(parts: TaskApiParts, { identity }: ApiRequest): Answer {
   })
 }
 
-/** Tasks of others do not exist. */
-function withTask(parts: TaskApiParts, request: ApiRequest, show: (task: Task) => string): Answer {
-  const task = parts.tasks.find(request.params[0] ?? '')
+/** The tasks of other identities do not exist. */
+function withTask(deps: TaskApiDeps, request: ApiRequest, show: (task: Task) => string): Answer {
+  const task = deps.tasks.find(request.params[0] ?? '')
   if (task === undefined || task.identity !== request.identity) return errorAnswer(404, 'task not found')
   return rawJsonAnswer(show(task))
 }
 
-function stateOf(parts: TaskApiParts, task: Task) {
-  return stateAt(task, parts.now(), parts.tasks.phases)
+function stateOf(deps: TaskApiDeps, task: Task) {
+  return stateAt(task, deps.now(), deps.tasks.phases)
 }
 
-function viewOf(parts: TaskApiParts, { faults }: ApiRequest): TaskView {
+function viewOf(deps: TaskApiDeps, { faults }: ApiRequest): TaskView {
   const status = faults.fault?.kind === 'unknown-status' ? faults.fault.status : undefined
-  return { progressScale: parts.progressScale, status }
+  return { progressScale: deps.progressScale, status }
 }
 
-/** `{}` is what the Python SDK sends, nothing at all what the TypeScript SDK sends. */
+/** The Python SDK sends `{}`, the TypeScript SDK sends no body. */
 function isEmptyOrObject(body: Buffer): boolean {
   return body.length === 0 || parseObject(body) !== undefined
 }

@@ -2,7 +2,7 @@ import { toUUID } from './packages.ts'
 import { type ByteText, toJson, withRawMember } from './raw-json.ts'
 import type { Task, TaskState } from './task-state.ts'
 
-/** How tasks are written: `progressScale` is what 100 % is; `status` stands in for the real one. */
+/** How tasks are written: `progressScale` is what 100 % is; `status` replaces the real one. */
 export type TaskView = { readonly progressScale: 1 | 100; readonly status: string | undefined }
 
 /** A task as lists and `detail` show it. */

@@ -14,7 +14,7 @@ export const TASK_STATUSES: readonly TaskStatus[] = [
   'failed',
 ]
 
-/** A task as it is kept. What state it is in is no part of it: see `stateAt`. Times are epoch milliseconds. */
+/** A task as it is kept. Its state follows from the time: see `stateAt`. Times are epoch milliseconds. */
 export type Task = {
   /** Counts up over all tasks: the order in which they were created. */
   readonly seq: number
@@ -25,16 +25,16 @@ export type Task = {
   readonly inputs: ByteText
   readonly rawBody: Buffer
   readonly createdAt: number
-  /** When it left the pause; undefined while it is held. */
+  /** When it was released; undefined while its queue is paused. */
   releasedAt: number | undefined
-  /** How long it runs once it runs; Infinity when only its end will tell. */
+  /** How long it runs, in milliseconds; Infinity when that is known only at its end. */
   runMs: number
   /** When it ended, if that does not follow from `runMs`. */
   endedAt: number | undefined
   outcome: Outcome | undefined
 }
 
-/** Where a task stands at a moment. `progress` goes from 0 to 100. */
+/** The state of a task at a moment. `progress` goes from 0 to 100. Times are epoch milliseconds. */
 export type TaskState = {
   readonly status: TaskStatus
   readonly progress: number

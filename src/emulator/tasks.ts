@@ -13,15 +13,15 @@ export type TaskStore = {
   identities(): string[]
   isPaused(identity: string): boolean
   pause(identity: string): void
-  /** Lets the tasks go that were created during the pause. */
+  /** Releases the tasks that were created during the pause. */
   resume(identity: string): void
-  /** Ends a task now. Throws when there is none or it has ended already. */
+  /** Ends a task now. Throws when the task is unknown or has ended already. */
   finish(taskID: string, outcome: Outcome): void
   /** Stops work under way. */
   close(): void
 }
 
-type Queue = { tasks: Task[]; bytes: number; paused: boolean; held: { task: Task; plan: BlockPlan }[] }
+type Queue = { tasks: Task[]; bytes: number; paused: boolean; waiting: { task: Task; plan: BlockPlan }[] }
 
 export type TaskStoreOptions = {
   readonly phases: Phases
@@ -39,7 +39,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
   let seq = 0
 
   function queueOf(identity: string): Queue {
-    const queue = queues.get(identity) ?? { tasks: [], bytes: 0, paused: false, held: [] }
+    const queue = queues.get(identity) ?? { tasks: [], bytes: 0, paused: false, waiting: [] }
     queues.set(identity, queue)
     return queue
   }
@@ -63,7 +63,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       queue.bytes += task.rawBody.length
       byID.set(task.taskID, task)
       forgetOldest(queue)
-      if (queue.paused) queue.held.push({ task, plan })
+      if (queue.paused) queue.waiting.push({ task, plan })
       else release.start(task, plan)
       return task
     },
@@ -77,7 +77,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
     resume(identity) {
       const queue = queueOf(identity)
       queue.paused = false
-      for (const { task, plan } of queue.held.splice(0)) release.start(task, plan)
+      for (const { task, plan } of queue.waiting.splice(0)) release.start(task, plan)
     },
     finish(taskID, outcome) {
       const task = byID.get(taskID)
@@ -111,12 +111,12 @@ function createTaskID(now: number): string {
 
 type Release = { start(task: Task, plan: BlockPlan): void; close(): void }
 
-/** Lets tasks go: from here on their states follow from the time, or from the work they do. */
+/** Releases tasks: from then on their states follow from the time, or from the work they do. */
 function createRelease(phases: Phases, now: () => number): Release {
   const closing = new AbortController()
   const leastMs = phases.queuedMs + phases.schedulingMs + phases.scheduledMs + phases.runningMs
 
-  /** Work begins with the release; done before the phases have passed, the task ends with them. */
+  /** Work begins with the release. If it is done before the phases have passed, the task ends with them. */
   function settle(task: Task, releasedAt: number, outcome: Outcome): void {
     if (task.outcome !== undefined) return
     task.outcome = outcome

@@ -1,6 +1,6 @@
 import type { EmulatedBlock } from './packages.ts'
 
-/** A block with inputs of every kind that the registry knows, for those who check values; returns its inputs. */
+/** A block with inputs of every kind that the registry knows, to test the checks of values; returns its inputs. */
 export const TYPED_BLOCK: EmulatedBlock = {
   blockName: 'typed',
   title: 'Typed',

@@ -22,12 +22,12 @@ export type UploadApi = {
 }
 
 /** The upload API: `storeUrl` is where the presigned URLs lead. */
-export function createUploadApi(parts: {
+export function createUploadApi(deps: {
   uploads: UploadStore
   partSize: number
   storeUrl: string
 }): UploadApi {
-  const { uploads, partSize, storeUrl } = parts
+  const { uploads, partSize, storeUrl } = deps
 
   function signed(path: string): string {
     return `${storeUrl}${path}?signature=${uploads.sign(path)}`

@@ -1,16 +1,10 @@
-import { createHash, createHmac, type Hash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import type { StoredPart } from './stored-part.ts'
 
 /** How long a file lives. */
 const LIFETIME_MS = 24 * 60 * 60 * 1000
 
-/** A part that has arrived whole. `chunks` is undefined where bytes are not kept. */
-export type StoredPart = {
-  readonly size: number
-  /** In hex; undefined where parts are not hashed. */
-  readonly sha256: string | undefined
-  readonly chunks: readonly Buffer[] | undefined
-}
-
+/** An upload as it is kept. Times are epoch milliseconds, sizes bytes. */
 export type Upload = {
   readonly uploadID: string
   readonly identity: string
@@ -30,26 +24,14 @@ export type Upload = {
 
 export type NewUpload = Pick<Upload, 'identity' | 'fileName' | 'extension' | 'size'>
 
-/** An upload as tests see it; `sha256` is empty while parts are missing or where bytes are not kept. */
-export type UploadFacts = {
-  readonly uploadID: string
-  readonly identity: string
-  readonly bytes: Buffer | undefined
-  readonly sha256: string
-  readonly size: number
-  /** The numbers of the parts that are there, in order. */
-  readonly parts: number[]
-  readonly partSha256: Readonly<Record<number, string>>
-  readonly finalised: boolean
-}
-
+/** The uploads of one emulator. */
 export type UploadStore = {
   create(upload: NewUpload): Upload
-  /** Undefined for unknown and for expired ones. */
+  /** Undefined when the upload is unknown or has expired. */
   find(uploadID: string): Upload | undefined
   all(): Upload[]
   putPart(upload: Upload, part: number, stored: StoredPart): void
-  /** The bytes of a file whose parts are all there; undefined if they are not or were not kept. */
+  /** The bytes of a file; undefined while parts are missing, or if bytes are not kept. */
   bytesOf(upload: Upload): Buffer | undefined
   sign(path: string): string
   isSigned(path: string, signature: string | null): boolean
@@ -62,15 +44,15 @@ export type UploadStoreOptions = {
   readonly partSize: number
   readonly retainBytes: boolean
   readonly hashParts: boolean
-  /** How many bytes are kept over all uploads; beyond, those of the oldest are dropped. */
+  /** How many bytes are kept over all uploads; beyond it, those of the oldest are dropped. */
   readonly maxStoredFileBytes: number
   readonly now: () => number
 }
 
+/** Keeps the newest uploads; expired ones go with the next that is created. */
 export function createUploadStore(options: UploadStoreOptions): UploadStore {
   const { partSize, now } = options
   const uploads = new Map<string, Upload>()
-  const secret = randomBytes(32)
   let keptBytes = 0
 
   function drop(upload: Upload): void {
@@ -96,27 +78,12 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
     }
   }
 
-  function sign(path: string): string {
-    return createHmac('sha256', secret).update(path).digest('hex')
-  }
-
   return {
     retainBytes: options.retainBytes,
     hashParts: options.hashParts,
     create(upload) {
       dropExpired()
-      const createdAt = now()
-      const created: Upload = {
-        ...upload,
-        uploadID: randomUUID(),
-        partSize,
-        totalParts: Math.max(1, Math.ceil(upload.size / partSize)),
-        createdAt,
-        expiresAt: createdAt + LIFETIME_MS,
-        parts: new Map(),
-        finalised: false,
-        bytes: undefined,
-      }
+      const created = toUpload(upload, partSize, now())
       uploads.set(created.uploadID, created)
       return created
     },
@@ -132,6 +99,29 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
       dropOldest()
     },
     bytesOf: joinParts,
+    ...createSigner(),
+  }
+}
+
+function toUpload(upload: NewUpload, partSize: number, createdAt: number): Upload {
+  return {
+    ...upload,
+    uploadID: randomUUID(),
+    partSize,
+    totalParts: Math.max(1, Math.ceil(upload.size / partSize)),
+    createdAt,
+    expiresAt: createdAt + LIFETIME_MS,
+    parts: new Map(),
+    finalised: false,
+    bytes: undefined,
+  }
+}
+
+/** Signs paths with a secret of this process, as presigned URLs carry it. */
+function createSigner(): Pick<UploadStore, 'sign' | 'isSigned'> {
+  const secret = randomBytes(32)
+  const sign = (path: string): string => createHmac('sha256', secret).update(path).digest('hex')
+  return {
     sign,
     isSigned(path, signature) {
       const expected = Buffer.from(sign(path))
@@ -145,13 +135,14 @@ function keptSize(part: StoredPart | undefined): number {
   return part?.chunks === undefined ? 0 : part.size
 }
 
-/** Part `number` of an upload is so many bytes. */
+/** How many bytes part `number` (from 1) of an upload has. */
 export function partSizeOf(upload: Upload, number: number): number {
   return number < upload.totalParts
     ? upload.partSize
     : upload.size - (upload.totalParts - 1) * upload.partSize
 }
 
+/** The numbers of the parts that have not arrived, in order. */
 export function missingParts(upload: Upload): number[] {
   const missing: number[] = []
   for (let number = 1; number <= upload.totalParts; number++) {
@@ -160,10 +151,10 @@ export function missingParts(upload: Upload): number[] {
   return missing
 }
 
-/** Puts the file together once; its parts become windows on it, so nothing is held twice. */
-function joinParts(upload: Upload): Buffer | undefined {
+/** Puts the file together once; its parts become views of it, so no byte is kept twice. */
+export function joinParts(upload: Upload): Buffer | undefined {
   if (upload.bytes !== undefined) return upload.bytes
-  const parts = inOrder(upload)
+  const parts = partsInOrder(upload)
   const chunks = parts.map(([, part]) => part.chunks)
   if (missingParts(upload).length > 0 || chunks.includes(undefined)) return undefined
   const bytes = Buffer.concat(chunks.flatMap((list) => list ?? []))
@@ -176,43 +167,7 @@ function joinParts(upload: Upload): Buffer | undefined {
   return bytes
 }
 
-function inOrder(upload: Upload): [number, StoredPart][] {
+/** The parts of an upload by their numbers. */
+export function partsInOrder(upload: Upload): [number, StoredPart][] {
   return [...upload.parts].sort(([a], [b]) => a - b)
-}
-
-export function toUploadFacts(upload: Upload): UploadFacts {
-  const bytes = joinParts(upload)
-  const parts = inOrder(upload)
-  const hashes = parts.flatMap(([number, { sha256 }]) => (sha256 === undefined ? [] : [[number, sha256]]))
-  return {
-    uploadID: upload.uploadID,
-    identity: upload.identity,
-    bytes,
-    sha256: bytes === undefined ? '' : createHash('sha256').update(bytes).digest('hex'),
-    size: upload.size,
-    parts: parts.map(([number]) => number),
-    partSha256: Object.fromEntries(hashes),
-    finalised: upload.finalised,
-  }
-}
-
-/** What is learnt of a part while its bytes come in. */
-export type PartIntake = {
-  take(chunk: Buffer): void
-  finish(): StoredPart
-}
-
-/** Hashes and keeps a part as its bytes come; neither, if the store is set so. */
-export function createPartIntake(store: UploadStore): PartIntake {
-  const chunks: Buffer[] | undefined = store.retainBytes ? [] : undefined
-  const hash: Hash | undefined = store.hashParts ? createHash('sha256') : undefined
-  let size = 0
-  return {
-    take(chunk) {
-      size += chunk.length
-      hash?.update(chunk)
-      chunks?.push(chunk)
-    },
-    finish: () => ({ size, sha256: hash?.digest('hex'), chunks }),
-  }
 }

@@ -3,14 +3,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Metrics } from './metrics.ts'
 
-/** A scraper sends a short head and no body. */
+/** In milliseconds; a scraper sends a short head and no body. */
 const REQUEST_TIMEOUT_MS = 10_000
 
-/** `GET /metrics` on a port of its own, so that it needs no token and is not where callers come. */
+/** `GET /metrics` on a port of its own, which callers can't reach, so that it needs no token. */
 export type MetricsServer = {
   /** Resolves with the port when it listens; rejects with the system's error. */
   listen(address: { host: string; port: number }): Promise<number>
-  /** Ends at once, whoever is still connected. */
+  /** Closes at once, with every connection. */
   close(): Promise<void>
 }
 
@@ -38,16 +38,16 @@ export function createMetricsServer(metrics: Metrics): MetricsServer {
 
 async function answer(metrics: Metrics, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url?.split('?')[0] !== '/metrics') {
-    send(response, 404, 'Only /metrics is here.\n')
+    send(response, 404, 'Not found. Use /metrics.\n')
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD')
-    send(response, 405, 'This takes GET.\n')
+    send(response, 405, 'Method not allowed. Use GET.\n')
   } else {
     send(response, 200, await metrics.text(), metrics.contentType)
   }
 }
 
-/** A body that was sent though none is taken ends with the connection. */
+/** No body is read: a request that has one loses its connection. */
 function send(response: ServerResponse, status: number, text: string, contentType = 'text/plain'): void {
   if (!response.req.complete) response.setHeader('connection', 'close')
   response.writeHead(status, {

@@ -9,20 +9,21 @@ export type RequestObservation = {
   seconds: number
 }
 
-/** One call upstream: `outcome` is `success` or a name for what became of it instead. */
+/** One call upstream: `outcome` is `success`, `abandoned` or the code of the failure. */
 export type UpstreamObservation = { operation: string; outcome: string; seconds: number }
 
-/** What the process counts; every label has few values, whatever anybody sends. */
+/** What the process counts. Every label has few values, whatever callers send. */
 export type Metrics = {
   observeRequest(observation: RequestObservation): void
   observeUpstream(observation: UpstreamObservation): void
-  /** A value that is read whenever somebody asks for it. */
+  /** Adds a value that is read at every scrape. */
   gauge(name: string, help: string, read: () => number): void
-  /** Begins with the figures of the process itself: memory, CPU, event loop. */
+  /** Starts collecting the figures of the process itself: memory, CPU, event loop. */
   observeProcess(): void
   readonly contentType: string
   /** The exposition in Prometheus' text format. */
   text(): Promise<string>
+  /** Removes every metric, which ends the collection. */
   clear(): void
 }
 
@@ -93,7 +94,7 @@ function createUpstreamInstruments(registers: Registry[]) {
     }),
     seconds: new Histogram({
       name: 'upstream_request_duration_seconds',
-      help: 'From a call upstream to the last byte of its answer, or to giving it up',
+      help: 'From a call upstream to the last byte of its answer, or until it was abandoned',
       labelNames: ['operation'],
       buckets: UPSTREAM_BUCKETS,
       registers,

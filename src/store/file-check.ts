@@ -7,7 +7,7 @@ import type { StoreSettings } from './limits.ts'
 import { SPACES } from './store.ts'
 import { StoreOpenError } from './store-open-error.ts'
 
-/** How long the check reads entries before it is content, in milliseconds. */
+/** How long the check reads entries, in milliseconds. */
 const CHECK_READ_MS = 1000
 /** lmdb may print what it finds. */
 const MAX_PRINTED_BYTES = 16 * 1024 * 1024
@@ -28,7 +28,7 @@ try {
 }
 `
 
-/** Makes the directory if there is none; StoreOpenError unless files can be read and written in it. */
+/** Creates the directory if it is missing. Rejects with `StoreOpenError` unless it can be read and written. */
 export async function prepareDirectory(directory: string): Promise<void> {
   try {
     const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -39,7 +39,7 @@ export async function prepareDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Makes the names in a directory as durable as what they name, where the file system can do that. */
+/** Makes the names in a directory as durable as its files, where the file system can do that. */
 export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(directory, 'r')
@@ -53,9 +53,9 @@ export async function syncDirectory(directory: string): Promise<void> {
 }
 
 /**
- * Opens an existing file in a child process first. lmdb takes the whole process down, without a word, over
- * a file that is damaged or cut short, and waits without end for a lock that another process never gives
- * back; a child can be outlived. StoreOpenError if it does not come through.
+ * Opens an existing file in a child process first. lmdb ends the whole process, without a message, over a
+ * file that is damaged or truncated, and waits without end for a lock that another process never releases.
+ * Only the child fails then. Rejects with `StoreOpenError` if the child did not succeed.
  */
 export async function checkFile(directory: string, settings: StoreSettings): Promise<void> {
   if (!(await hasFile(directory))) return
@@ -104,7 +104,7 @@ async function hasFile(directory: string): Promise<boolean> {
 
 function toStuckError(cause: unknown): StoreOpenError {
   return new StoreOpenError(
-    'names a store that another process has locked and does not let go of (is one of them paused?)',
+    'names a store that another process has locked and does not release (is one of them paused?)',
     cause,
   )
 }
@@ -115,7 +115,7 @@ export function toOpenError(cause: unknown): StoreOpenError {
   const { code, message } = cause as NodeJS.ErrnoException
   const says = (...words: string[]) => words.some((word) => code === word || message.includes(word))
   if (says('EEXIST', 'ENOTDIR', 'Not a directory', 'EISDIR', 'Is a directory')) {
-    return new StoreOpenError('must name a directory, and something else is in the way', cause)
+    return new StoreOpenError('must name a directory, not a file', cause)
   }
   if (says('EACCES', 'EPERM', 'Permission denied', 'not permitted')) {
     return new StoreOpenError('names a directory without permission to read and write in it', cause)
@@ -133,5 +133,5 @@ export function toOpenError(cause: unknown): StoreOpenError {
       cause,
     )
   }
-  return new StoreOpenError('names a store whose file is damaged, or no store of this gateway', cause)
+  return new StoreOpenError('names a store whose file is damaged, or is not a store of this gateway', cause)
 }

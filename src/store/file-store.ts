@@ -1,47 +1,40 @@
-import type { Database, RootDatabase } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import { checkFile, prepareDirectory, syncDirectory, toOpenError } from './file-check.ts'
 import {
   changeIfUnchanged,
-  decodeEntry,
-  INDEX_OPTIONS,
   newVersion,
   openRoot,
   openTable,
   readDue,
-  readStanding,
-  type Standing,
+  readEntry,
+  type StoredEntry,
   type Table,
-  toIndexKey,
 } from './file-table.ts'
 import { estimateBytes, FileUsage } from './file-usage.ts'
 import {
   checkExpiry,
-  checkLimit,
   checkValue,
   type Growth,
   type StoreSettings,
   toKeyBytes,
-  toPrefixBytes,
   toUnavailable,
   withDefaults,
 } from './limits.ts'
-import { type Entry, SPACES, type Space, type Store, type StoreOptions } from './store.ts'
+import type { Entry, Space, Store, StoreOptions } from './store.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 import { createWriteQueue, type WriteQueue } from './write-queue.ts'
 
 /** Entries removed in one transaction of a sweep: about a millisecond of the loop. */
 const SWEEP_STEP = 100
-const PROBE_KEY = Buffer.from('probe')
-const NEW_ENTRY: Growth = { entries: 1, bytes: 1, extendsStanding: false }
+const NO_KEY = Buffer.from('\0')
 
 type Tables = Readonly<Record<Space, Table>>
-type Parts = { root: RootDatabase<Buffer, Buffer>; tables: Tables; probes: Database<Buffer, Buffer> }
 
-/** What to do about what stands there (undefined: nothing that has not expired), and what to answer then. */
+/** What to change (undefined: nothing), and what to answer then; decided on the current value, if it has not expired. */
 type Decision<T> = { answer: T; change?: Change }
 type Change = 'remove' | Entry
 
-/** Opens the store in a directory, which is made if there is none; StoreOpenError if that can't be done. */
+/** Opens the store in a directory, which is created if it is missing. Rejects with `StoreOpenError`. */
 export async function openFileStore(directory: string, options: StoreOptions): Promise<Store> {
   const settings = withDefaults(options)
   await prepareDirectory(directory)
@@ -49,18 +42,17 @@ export async function openFileStore(directory: string, options: StoreOptions): P
   try {
     const root = openRoot(directory, settings)
     const tables = { idempotency: openTable(root, 'idempotency'), owners: openTable(root, 'owners') }
-    const probes = root.openDB<Buffer, Buffer>('probes', INDEX_OPTIONS)
-    // The first read takes a place among the readers, which fails for a second process of the same id.
-    probes.get(PROBE_KEY)
+    // The first read takes a reader slot of the file, which fails for a second process with the same id.
+    tables.owners.entries.get(NO_KEY)
     await syncDirectory(directory)
-    return new FileStore({ root, tables, probes }, settings)
+    return new FileStore(root, tables, settings)
   } catch (error) {
     throw toOpenError(error)
   }
 }
 
 class FileStore implements Store {
-  readonly #parts: Parts
+  readonly #root: RootDatabase<Buffer, Buffer>
   readonly #tables: Tables
   readonly #settings: StoreSettings
   readonly #usage: FileUsage
@@ -68,19 +60,19 @@ class FileStore implements Store {
   readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
 
-  constructor(parts: Parts, settings: StoreSettings) {
-    this.#parts = parts
-    this.#tables = parts.tables
+  constructor(root: RootDatabase<Buffer, Buffer>, tables: Tables, settings: StoreSettings) {
+    this.#root = root
+    this.#tables = tables
     this.#settings = settings
-    this.#usage = new FileUsage(parts.tables, settings)
+    this.#usage = new FileUsage(tables, settings)
     this.#writes = createWriteQueue(settings.timeoutMs)
     this.#sweeper = createSweeper(() => this.#sweepAll(), settings)
   }
 
   async claim(space: Space, key: string, value: string, expiresAtMs: number): Promise<string | undefined> {
     const change = toChecked(value, expiresAtMs)
-    const decide = (standing: string | undefined) =>
-      standing === undefined ? { answer: undefined, change } : { answer: standing }
+    const decide = (current: string | undefined) =>
+      current === undefined ? { answer: undefined, change } : { answer: current }
     return this.#update(space, toKeyBytes(key), decide, true)
   }
 
@@ -91,14 +83,14 @@ class FileStore implements Store {
 
   async replace(space: Space, key: string, expected: string, value: string, expiresAtMs: number) {
     const change = toChecked(value, expiresAtMs)
-    const decide = (standing: string | undefined) =>
-      standing === expected ? { answer: true, change } : { answer: false }
+    const decide = (current: string | undefined) =>
+      current === expected ? { answer: true, change } : { answer: false }
     return this.#update(space, toKeyBytes(key), decide)
   }
 
   async delete(space: Space, key: string, expected?: string): Promise<boolean> {
-    const decide = (standing: string | undefined): Decision<boolean> =>
-      standing === undefined || (expected !== undefined && standing !== expected)
+    const decide = (current: string | undefined): Decision<boolean> =>
+      current === undefined || (expected !== undefined && current !== expected)
         ? { answer: false }
         : { answer: true, change: 'remove' }
     return this.#update(space, toKeyBytes(key), decide)
@@ -106,41 +98,17 @@ class FileStore implements Store {
 
   async get(space: Space, key: string): Promise<string | undefined> {
     const keyBytes = toKeyBytes(key)
-    return this.#attempt(() => this.#live(readStanding(this.#tables[space], keyBytes))?.value)
+    return this.#attempt(() => this.#live(readEntry(this.#tables[space], keyBytes))?.value)
   }
 
   async getMany(space: Space, keys: readonly string[]): Promise<(string | undefined)[]> {
     const table = this.#tables[space]
     const allBytes = keys.map(toKeyBytes)
-    return this.#attempt(() => allBytes.map((keyBytes) => this.#live(readStanding(table, keyBytes))?.value))
-  }
-
-  async list(space: Space, prefix: string, limit: number): Promise<{ key: string; value: string }[]> {
-    const start = toPrefixBytes(prefix)
-    checkLimit(limit)
-    return this.#attempt(() => {
-      const found: { key: string; value: string }[] = []
-      for (const { key, value } of this.#tables[space].entries.getRange(start.length > 0 ? { start } : {})) {
-        if (!key.subarray(0, start.length).equals(start)) break
-        const live = this.#live(decodeEntry(value))
-        if (live !== undefined) found.push({ key: key.toString(), value: live.value })
-        if (found.length === limit) break
-      }
-      return found
-    })
+    return this.#attempt(() => allBytes.map((keyBytes) => this.#live(readEntry(table, keyBytes))?.value))
   }
 
   async sweep(): Promise<number> {
     return this.#attempt(() => this.#sweeper.sweep())
-  }
-
-  async probe(): Promise<void> {
-    return this.#attempt(async () => {
-      const isFull = () => SPACES.some((space) => !this.#usage.hasRoom(space, NEW_ENTRY))
-      if (isFull()) await this.#sweeper.sweep()
-      if (isFull()) throw new Error('the store is full')
-      await this.#writes.run(() => this.#parts.probes.put(PROBE_KEY, toIndexKey(this.#settings.now())))
-    })
   }
 
   close(): Promise<void> {
@@ -151,32 +119,31 @@ class FileStore implements Store {
   async #close(): Promise<void> {
     this.#sweeper.stop()
     const isIdle = await this.#writes.close()
-    // lmdb would wait for a write that hangs, and hold up this thread while it does.
-    if (isIdle) await this.#parts.root.close()
+    // lmdb would wait for a write that hangs, and block this thread meanwhile.
+    if (isIdle) await this.#root.close()
     else this.#settings.log?.warn({}, 'the store was left open: a write to it hangs')
   }
 
   /**
-   * Reads, decides, and writes on the condition that what was read still stands; starts over if it does
-   * not, which means that somebody else's write went through. A claim that lands after its caller was told
-   * that it failed is taken back.
+   * Reads, decides, and writes on the condition that the entry is still the one that was read; else another
+   * write went through, and it starts over. A claim that lands after it was reported as failed is taken back.
    */
   async #update<T>(
     space: Space,
     key: Buffer,
-    decide: (standing: string | undefined) => Decision<T>,
+    decide: (current: string | undefined) => Decision<T>,
     isClaim = false,
   ): Promise<T> {
     return this.#attempt(async () => {
       for (let isSwept = false; ; ) {
-        const held = readStanding(this.#tables[space], key)
-        const standing = this.#live(held)?.value
-        const { answer, change } = decide(standing)
+        const found = readEntry(this.#tables[space], key)
+        const current = this.#live(found)?.value
+        const { answer, change } = decide(current)
         if (change === undefined) return answer
-        const growth = toGrowth(key, held, change, standing !== undefined)
+        const growth = toGrowth(key, found, change, current !== undefined)
         if (this.#usage.hasRoom(space, growth)) {
           const end = this.#usage.begin(space, growth)
-          if (await this.#write(space, key, held, change, isClaim).finally(end)) return answer
+          if (await this.#write(space, key, found, change, isClaim).finally(end)) return answer
         } else {
           if (isSwept) throw new Error('the store is full')
           isSwept = true
@@ -189,14 +156,14 @@ class FileStore implements Store {
   #write(
     space: Space,
     key: Buffer,
-    held: Standing | undefined,
+    found: StoredEntry | undefined,
     change: Change,
     isClaim: boolean,
   ): Promise<boolean> {
     const table = this.#tables[space]
     const next = change === 'remove' ? undefined : { ...change, version: newVersion() }
     const takeBack = isClaim ? () => changeIfUnchanged(table, key, next, undefined) : undefined
-    return this.#writes.run(() => changeIfUnchanged(table, key, held, next), takeBack)
+    return this.#writes.run(() => changeIfUnchanged(table, key, found, next), takeBack)
   }
 
   async #sweepAll(): Promise<number> {
@@ -235,9 +202,14 @@ function toChecked(value: string, expiresAtMs: number): Entry {
   return { value, expiresAtMs }
 }
 
-function toGrowth(key: Buffer, held: Standing | undefined, change: Change, extendsStanding: boolean): Growth {
-  const before = held === undefined ? 0 : estimateBytes(key.length, held.size)
+function toGrowth(
+  key: Buffer,
+  found: StoredEntry | undefined,
+  change: Change,
+  replacesCurrent: boolean,
+): Growth {
+  const before = found === undefined ? 0 : estimateBytes(key.length, found.size)
   const after = change === 'remove' ? 0 : estimateBytes(key.length, Buffer.byteLength(change.value))
-  const entries = (change === 'remove' ? 0 : 1) - (held === undefined ? 0 : 1)
-  return { entries, bytes: after - before, extendsStanding }
+  const entries = (change === 'remove' ? 0 : 1) - (found === undefined ? 0 : 1)
+  return { entries, bytes: after - before, replacesCurrent }
 }

@@ -11,24 +11,24 @@ const EXPIRY_BYTES = 8
  */
 export type Table = { entries: Database<Buffer, Buffer>; byExpiry: Database<Buffer, Buffer> }
 
-/** What stands under a key, expired or not; `size` in bytes. */
-export type Standing = Entry & { version: number; size: number }
+/** The entry under a key, expired or not; `size` in bytes. */
+export type StoredEntry = Entry & { version: number; size: number }
 
 /** The options of every opening of the file; the check in a child process has the same. */
 export function toLmdbOptions(directory: string, settings: StoreSettings) {
   return {
     path: directory,
     noSubdir: false,
-    maxDbs: 2 * SPACES.length + 1,
-    // A commit is synced before anybody sees it, so that a write which resolved, and whatever a loser of a
-    // race was told, is on the disk. Writes that come meanwhile share the next one.
+    maxDbs: 2 * SPACES.length,
+    // A commit is synced before any reader sees it, so that a write which resolved, and the answer to the
+    // loser of a race, are on the disk. Writes that come meanwhile share the next commit.
     overlappingSync: false,
     // Else one large value opens its transaction before the turn of the loop has filled it, and a process
     // that exits in that turn waits for itself for ever.
     batchStartThreshold: Number.MAX_SAFE_INTEGER,
-    // Address space, not memory or disk: with less, lmdb maps the file anew while it grows.
+    // Address space, not memory or disk: with less, lmdb maps the file again while it grows.
     mapSize: Math.max(settings.maxBytes, 16 * 1024 * 1024),
-    // The file holds answers.
+    // The file has answers to callers in it.
     permissionsMode: 0o600,
   }
 }
@@ -53,7 +53,7 @@ export function openRoot(directory: string, settings: StoreSettings): RootDataba
   return open<Buffer, Buffer>(toLmdbOptions(directory, settings))
 }
 
-export function readStanding(table: Table, key: Buffer): Standing | undefined {
+export function readEntry(table: Table, key: Buffer): StoredEntry | undefined {
   const found = table.entries.getEntry(key)
   if (found?.version === undefined) return undefined
   return { ...decodeEntry(found.value), version: found.version, size: found.value.length }
@@ -66,22 +66,22 @@ function encodeEntry(entry: Entry): Buffer {
   return bytes
 }
 
-export function decodeEntry(bytes: Buffer): Entry {
+function decodeEntry(bytes: Buffer): Entry {
   return {
     expiresAtMs: Number(bytes.readBigUInt64BE()),
     value: bytes.toString('utf8', EXPIRY_BYTES),
   }
 }
 
-/** Where an entry stands in the order of expiry; without a key, before all that expire at that moment. */
-export function toIndexKey(expiresAtMs: number, key?: Buffer): Buffer {
+/** The key of an entry in the order of expiry; without a key, it sorts before all that expire at that moment. */
+function toIndexKey(expiresAtMs: number, key?: Buffer): Buffer {
   const bytes = Buffer.alloc(EXPIRY_BYTES + (key?.length ?? 0))
   bytes.writeBigUInt64BE(BigInt(expiresAtMs))
   key?.copy(bytes, EXPIRY_BYTES)
   return bytes
 }
 
-/** What of an entry stands in the index: enough to remove it without reading its value. */
+/** What the index knows of an entry: enough to remove it without reading its value. */
 export type Due = { key: Buffer; version: number; expiresAtMs: number }
 
 /** At most `limit` entries that have expired, the oldest first. */
@@ -109,18 +109,18 @@ export function newVersion(): number {
 }
 
 /**
- * The writes of one change, in one transaction that happens only if `standing` is still what stands there.
+ * The writes of one change, in one transaction that happens only if `current` is still the entry there.
  * Nothing of it runs in JavaScript: a transaction that waits for a callback keeps its lock on the file
  * while this loop is busy, and for ever when this process exits.
  */
 export function changeIfUnchanged(
   table: Table,
   key: Buffer,
-  standing: { version: number; expiresAtMs: number } | undefined,
+  current: { version: number; expiresAtMs: number } | undefined,
   next: (Entry & { version: number }) | undefined,
 ): Promise<boolean> {
   const change = () => {
-    if (standing !== undefined) table.byExpiry.remove(toIndexKey(standing.expiresAtMs, key))
+    if (current !== undefined) table.byExpiry.remove(toIndexKey(current.expiresAtMs, key))
     if (next === undefined) {
       table.entries.remove(key)
     } else {
@@ -128,6 +128,6 @@ export function changeIfUnchanged(
       table.byExpiry.put(toIndexKey(next.expiresAtMs, key), encodeVersion(next.version))
     }
   }
-  if (standing === undefined) return table.entries.ifNoExists(key, change)
-  return table.entries.ifVersion(key, standing.version, change)
+  if (current === undefined) return table.entries.ifNoExists(key, change)
+  return table.entries.ifVersion(key, current.version, change)
 }

@@ -3,12 +3,12 @@ import type { Table } from './file-table.ts'
 import { type Growth, hasRoom, type StoreSettings } from './limits.ts'
 import { SPACES, type Space } from './store.ts'
 
-/** Reading how full the file is costs some 20 us: the figures are used this long, growth added. */
+/** Reading how full the file is costs about 20 µs: the figures are used this long, growth added. In milliseconds. */
 const REFRESH_MS = 100
 /** What an entry takes beside its key (twice) and its value: headers, expiries, version. */
 const ENTRY_OVERHEAD_BYTES = 64
 
-/** About what an entry takes in the file. */
+/** About how many bytes an entry takes in the file. */
 export function estimateBytes(keyBytes: number, valueBytes: number): number {
   return 2 * keyBytes + valueBytes + ENTRY_OVERHEAD_BYTES
 }
@@ -28,14 +28,14 @@ export class FileUsage {
     this.#settings = settings
   }
 
-  /** Whether a write fits in; measures anew before it says no. */
+  /** Whether a write fits; measures again before it says no. */
   hasRoom(space: Space, growth: Growth): boolean {
     if (performance.now() - this.#measuredAt < REFRESH_MS && this.#fits(space, growth)) return true
     this.#measure()
     return this.#fits(space, growth)
   }
 
-  /** Counts a write in; to be told when it has ended. */
+  /** Counts a write as pending; the returned function ends that. */
   begin(space: Space, growth: Growth): () => void {
     this.#entries[space] += growth.entries
     this.#bytes += growth.bytes

@@ -20,22 +20,12 @@ export function withDefaults(options: StoreOptions): StoreSettings {
   }
 }
 
-/** The key as bytes; TypeError unless it is one. */
+/** The key as bytes of UTF-8; TypeError unless it is one. */
 export function toKeyBytes(key: string): Buffer {
-  const bytes = toTextBytes(key, 'A key')
+  checkWellFormed(key, 'A key')
+  const bytes = Buffer.from(key)
   if (bytes.length === 0) throw new TypeError('A key of the store must not be empty')
-  return bytes
-}
-
-/** The beginning of a key as bytes, possibly none. */
-export function toPrefixBytes(prefix: string): Buffer {
-  return toTextBytes(prefix, 'A prefix')
-}
-
-function toTextBytes(text: string, what: string): Buffer {
-  checkWellFormed(text, what)
-  const bytes = Buffer.from(text)
-  if (bytes.length > MAX_KEY_BYTES) throw new TypeError(`${what} of the store is longer than 1024 bytes`)
+  if (bytes.length > MAX_KEY_BYTES) throw new TypeError('A key of the store is longer than 1024 bytes')
   return bytes
 }
 
@@ -54,13 +44,6 @@ export function checkExpiry(expiresAtMs: number): void {
   }
 }
 
-/** TypeError unless it is a number of entries to answer with. */
-export function checkLimit(limit: number): void {
-  if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new TypeError('A limit on a list is a whole number from 1')
-  }
-}
-
 // Two different strings with a lone surrogate become the same bytes, and two callers would share a key.
 function checkWellFormed(text: string, what: string): void {
   const wellFormed = (text as string & { isWellFormed(): boolean }).isWellFormed()
@@ -70,20 +53,20 @@ function checkWellFormed(text: string, what: string): void {
 /** How full a space is: its entries, and the bytes of all spaces. */
 export type Usage = { entries: number; bytes: number }
 
-/** What a write adds. `extendsStanding`: something unexpired stands there, and may use the reserve. */
-export type Growth = Usage & { extendsStanding: boolean }
+/** What a write adds. `replacesCurrent`: it replaces an unexpired entry, and may use the reserve. */
+export type Growth = Usage & { replacesCurrent: boolean }
 
-/** Whether a write fits in. */
+/** Whether a write fits into the limits of the settings. */
 export function hasRoom(usage: Usage, growth: Growth, settings: StoreSettings): boolean {
   if (growth.bytes <= 0 && growth.entries <= 0) return true
-  const reserve = growth.extendsStanding ? settings.maxBytes / 8 : 0
+  const reserve = growth.replacesCurrent ? settings.maxBytes / 8 : 0
   return (
     usage.entries + growth.entries <= settings.maxEntries &&
     usage.bytes + growth.bytes <= settings.maxBytes + reserve
   )
 }
 
-/** The one failure of an operation; the cause is for the log alone. */
+/** The one failure that an operation has; the cause is for the log only. */
 export function toUnavailable(cause: unknown): GatewayError {
   if (cause instanceof GatewayError && cause.failure.code === 'store_unavailable') return cause
   return new GatewayError({ code: 'store_unavailable' }, { cause })

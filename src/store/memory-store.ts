@@ -1,28 +1,26 @@
 import {
   checkExpiry,
-  checkLimit,
   checkValue,
   type Growth,
   hasRoom,
   type StoreSettings,
   toKeyBytes,
-  toPrefixBytes,
   toUnavailable,
   withDefaults,
 } from './limits.ts'
-import { type Entry, SPACES, type Space, type Store, type StoreOptions } from './store.ts'
+import type { Entry, Space, Store, StoreOptions } from './store.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 
 const MINUTE_MS = 60_000
 /** Entries removed before other work gets its turn: about a millisecond. */
 const SWEEP_STEP = 1000
 
-type Held = Entry & { bytes: number }
+type StoredEntry = Entry & { bytes: number }
 
 /** One space: its entries, and which of them expire in which minute. */
-type Shelf = { entries: Map<string, Held>; keysByMinute: Map<number, Set<string>> }
+type Shelf = { entries: Map<string, StoredEntry>; keysByMinute: Map<number, Set<string>> }
 
-/** A store for development and tests: in this process, gone with it. */
+/** A store for development and tests: it ends with this process. */
 export function createMemoryStore(options: StoreOptions): Store {
   return new MemoryStore(withDefaults(options))
 }
@@ -40,7 +38,7 @@ class MemoryStore implements Store {
   }
 
   async claim(space: Space, key: string, value: string, expiresAtMs: number): Promise<string | undefined> {
-    return this.#write(space, key, { value, expiresAtMs }, (standing) => standing === undefined)
+    return this.#write(space, key, { value, expiresAtMs }, (current) => current === undefined)
   }
 
   async put(space: Space, key: string, value: string, expiresAtMs: number): Promise<void> {
@@ -48,7 +46,7 @@ class MemoryStore implements Store {
   }
 
   async replace(space: Space, key: string, expected: string, value: string, expiresAtMs: number) {
-    const isExpected = (standing: string | undefined) => standing === expected
+    const isExpected = (current: string | undefined) => current === expected
     return (await this.#write(space, key, { value, expiresAtMs }, isExpected)) === expected
   }
 
@@ -64,22 +62,11 @@ class MemoryStore implements Store {
     return keys.map((key) => this.#live(space, key)?.value)
   }
 
-  async list(space: Space, prefix: string, limit: number): Promise<{ key: string; value: string }[]> {
-    toPrefixBytes(prefix)
-    checkLimit(limit)
-    this.#checkOpen()
-    return [...this.#shelves[space].entries.keys()]
-      .filter((key) => key.startsWith(prefix) && this.#live(space, key) !== undefined)
-      .sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
-      .slice(0, limit)
-      .map((key) => ({ key, value: this.#live(space, key)?.value ?? '' }))
-  }
-
   async delete(space: Space, key: string, expected?: string): Promise<boolean> {
     toKeyBytes(key)
     this.#checkOpen()
-    const standing = this.#live(space, key)
-    if (standing === undefined || (expected !== undefined && standing.value !== expected)) return false
+    const current = this.#live(space, key)
+    if (current === undefined || (expected !== undefined && current.value !== expected)) return false
     this.#remove(this.#shelves[space], key)
     return true
   }
@@ -87,14 +74,6 @@ class MemoryStore implements Store {
   async sweep(): Promise<number> {
     this.#checkOpen()
     return this.#sweeper.sweep()
-  }
-
-  async probe(): Promise<void> {
-    this.#checkOpen()
-    const growth = { entries: 1, bytes: 1, extendsStanding: false }
-    const isFull = () => SPACES.some((space) => !this.#hasRoom(space, growth))
-    if (isFull()) await this.sweep()
-    if (isFull()) throw toUnavailable(new Error('the store is full'))
   }
 
   async close(): Promise<void> {
@@ -106,25 +85,25 @@ class MemoryStore implements Store {
     }
   }
 
-  /** Writes if `mayWrite` says so of what stands there; answers with what stood there. */
-  async #write(space: Space, key: string, entry: Entry, mayWrite: (standing: string | undefined) => boolean) {
+  /** Writes if `mayWrite` allows it for the current value; answers with the value before the write. */
+  async #write(space: Space, key: string, entry: Entry, mayWrite: (current: string | undefined) => boolean) {
     const keyBytes = toKeyBytes(key)
     checkValue(entry.value)
     checkExpiry(entry.expiresAtMs)
     this.#checkOpen()
     const bytes = keyBytes.length + Buffer.byteLength(entry.value)
     for (let isSwept = false; ; isSwept = true) {
-      const standing = this.#live(space, key)?.value
-      if (!mayWrite(standing)) return standing
-      const held = this.#shelves[space].entries.get(key)
+      const current = this.#live(space, key)?.value
+      if (!mayWrite(current)) return current
+      const found = this.#shelves[space].entries.get(key)
       const growth = {
-        entries: held === undefined ? 1 : 0,
-        bytes: bytes - (held?.bytes ?? 0),
-        extendsStanding: standing !== undefined,
+        entries: found === undefined ? 1 : 0,
+        bytes: bytes - (found?.bytes ?? 0),
+        replacesCurrent: current !== undefined,
       }
       if (this.#hasRoom(space, growth)) {
         this.#set(this.#shelves[space], key, { ...entry, bytes })
-        return standing
+        return current
       }
       if (isSwept) throw toUnavailable(new Error('the store is full'))
       await this.sweep()
@@ -132,29 +111,29 @@ class MemoryStore implements Store {
     }
   }
 
-  #set(shelf: Shelf, key: string, held: Held): void {
+  #set(shelf: Shelf, key: string, found: StoredEntry): void {
     this.#remove(shelf, key)
-    shelf.entries.set(key, held)
-    this.#bytes += held.bytes
-    const minute = Math.floor(held.expiresAtMs / MINUTE_MS)
+    shelf.entries.set(key, found)
+    this.#bytes += found.bytes
+    const minute = Math.floor(found.expiresAtMs / MINUTE_MS)
     const keys = shelf.keysByMinute.get(minute) ?? new Set()
     shelf.keysByMinute.set(minute, keys.add(key))
   }
 
   #remove(shelf: Shelf, key: string): void {
-    const held = shelf.entries.get(key)
-    if (held === undefined) return
+    const found = shelf.entries.get(key)
+    if (found === undefined) return
     shelf.entries.delete(key)
-    this.#bytes -= held.bytes
-    const minute = Math.floor(held.expiresAtMs / MINUTE_MS)
+    this.#bytes -= found.bytes
+    const minute = Math.floor(found.expiresAtMs / MINUTE_MS)
     const keys = shelf.keysByMinute.get(minute)
     keys?.delete(key)
     if (keys?.size === 0) shelf.keysByMinute.delete(minute)
   }
 
-  #live(space: Space, key: string): Held | undefined {
-    const held = this.#shelves[space].entries.get(key)
-    return held !== undefined && held.expiresAtMs > this.#settings.now() ? held : undefined
+  #live(space: Space, key: string): StoredEntry | undefined {
+    const found = this.#shelves[space].entries.get(key)
+    return found !== undefined && found.expiresAtMs > this.#settings.now() ? found : undefined
   }
 
   #hasRoom(space: Space, growth: Growth): boolean {
@@ -184,13 +163,13 @@ function createShelf(): Shelf {
   return { entries: new Map(), keysByMinute: new Map() }
 }
 
-// A Map and a Set may be deleted from while they are walked.
+// Entries of a Map and a Set may be deleted during iteration.
 function* expiredKeys(shelf: Shelf, now: number): Generator<string> {
   for (const [minute, keys] of shelf.keysByMinute) {
     if (minute * MINUTE_MS > now) continue
     for (const key of keys) {
-      const held = shelf.entries.get(key)
-      if (held !== undefined && held.expiresAtMs <= now) yield key
+      const found = shelf.entries.get(key)
+      if (found !== undefined && found.expiresAtMs <= now) yield key
     }
   }
 }

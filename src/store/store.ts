@@ -1,12 +1,12 @@
-/** The kinds of things kept, each apart from the others: the same key in two spaces is two entries. */
+/** The kinds of records: the same key in two spaces is two entries. */
 export const SPACES = ['idempotency', 'owners'] as const
 export type Space = (typeof SPACES)[number]
 
-/** What stands under a key until `expiresAtMs` (milliseconds since 1970; expired from that very one on). */
+/** The value of a key until `expiresAtMs` (milliseconds since 1970, itself already expired). */
 export type Entry = { value: string; expiresAtMs: number }
 
 /**
- * What must survive the process: one per gateway, several gateways may have the same one.
+ * What must survive the process. One per gateway; several gateways may share it.
  *
  * Keys have 1 to `MAX_KEY_BYTES` bytes as UTF-8, values at most `MAX_VALUE_BYTES`, both are well-formed
  * strings, expiries whole milliseconds: anything else is a fault of the programmer and rejects with
@@ -18,30 +18,27 @@ export type Entry = { value: string; expiresAtMs: number }
  */
 export interface Store {
   /**
-   * Claims a key that nothing stands under: atomic over threads and processes, durable before it resolves.
-   * undefined when this call claimed it, else the value that stands there (durable as well).
+   * Claims a key that has no value: atomic over threads and processes, durable before it resolves. Undefined
+   * when this call claimed it, else the current value (durable as well).
    */
   claim(space: Space, key: string, value: string, expiresAtMs: number): Promise<string | undefined>
-  /** Sets, whatever stood there; durable before it resolves. */
+  /** Sets the value, with or without one before it; durable before it resolves. */
   put(space: Space, key: string, value: string, expiresAtMs: number): Promise<void>
-  /** Compare and set, atomic and durable: true when `expected` stood there and was replaced. */
+  /** Compare and set, atomic and durable: true when `expected` was the current value and is replaced. */
   replace(space: Space, key: string, expected: string, value: string, expiresAtMs: number): Promise<boolean>
+  /** The current value; undefined when the key has none. */
   get(space: Space, key: string): Promise<string | undefined>
   /** The values in the order of the keys, all of one moment. */
   getMany(space: Space, keys: readonly string[]): Promise<(string | undefined)[]>
-  /** The first `limit` entries whose key begins with `prefix` (may be empty), by their keys' bytes. */
-  list(space: Space, prefix: string, limit: number): Promise<{ key: string; value: string }[]>
-  /** True when something stood there (`expected`, if given) and is gone; durable before it resolves. */
+  /** True when a value (`expected`, if given) was removed; durable before it resolves. */
   delete(space: Space, key: string, expected?: string): Promise<boolean>
-  /** Removes what has expired, in small steps that never hold up the loop; says how many. Also runs by itself. */
+  /** Removes expired entries in small steps that never block the loop; gives their number. Also runs by itself. */
   sweep(): Promise<number>
-  /** Resolves when a new entry could be made durable right now: for readiness. */
-  probe(): Promise<void>
-  /** Ends the writes under way and lets go of everything; every later call is `store_unavailable`. */
+  /** Waits for the writes under way and releases everything; every later call is `store_unavailable`. */
   close(): Promise<void>
 }
 
-/** What a store tells its operator; a pino logger is one. */
+/** Where a store writes its warnings for the operator; a pino logger is one. */
 export type StoreLog = { warn(details: object, message: string): void }
 
 export type StoreOptions = {
@@ -51,13 +48,13 @@ export type StoreOptions = {
   /** Most entries in one space. Default 1,000,000. */
   maxEntries?: number
   /**
-   * Most bytes of all spaces together, in memory or in pages of the file. Default 4 GiB. What stands may
-   * still be replaced by something larger in the eighth above it, so that a run that was let in can be
-   * written down to its end. The file may be up to twice as long: it keeps freed pages for later.
+   * Most bytes of all spaces together, in memory or in pages of the file. Default 4 GiB. One eighth
+   * more is reserved for larger values of existing entries, so that a run that was accepted can be recorded
+   * to its end. The file may be up to twice as long: it keeps freed pages for later.
    */
   maxBytes?: number
-  /** Time between two sweeps. Default one minute. */
+  /** Milliseconds between two sweeps. Default one minute. */
   sweepIntervalMs?: number
-  /** How long a write or the opening of a file may take. Default 10 s. */
+  /** How long a write or the opening of a file may take, in milliseconds. Default 10 s. */
   timeoutMs?: number
 }

@@ -7,8 +7,8 @@ export type Sweeper = {
 }
 
 /**
- * Runs `sweepAll` whenever asked and every `sweepIntervalMs`, one at a time. Its timer keeps no process
- * alive. A sweep nobody waits for tells the log of its failure, once until the next that succeeds.
+ * Runs `sweepAll` on request and every `sweepIntervalMs`, one at a time. Its timer does not keep the process
+ * alive. Failures of the timer's sweeps are logged, once until the next sweep that succeeds.
  */
 export function createSweeper(sweepAll: () => Promise<number>, settings: StoreSettings): Sweeper {
   let underWay: Promise<number> | undefined

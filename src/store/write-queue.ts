@@ -1,16 +1,16 @@
 export type WriteQueue = {
   /**
-   * Starts a write and waits for it, at most so long. `takeBack` undoes one that went through after its
-   * caller was told that it failed.
+   * Starts a write and waits for it, at most `timeoutMs`. `takeBack` undoes a write that went through after
+   * it was reported as failed.
    */
   run(write: () => Promise<boolean>, takeBack?: () => Promise<boolean>): Promise<boolean>
-  /** Takes no more writes, and waits for those under way, at most so long: whether all have ended. */
+  /** Takes no more writes, and waits for those under way, at most `timeoutMs`: whether all have ended. */
   close(): Promise<boolean>
 }
 
 /**
  * The writes under way. lmdb's own promises may never settle, because another process holds the lock on
- * the file or because the disk failed it; and a write after the end would throw where nobody catches it.
+ * the file or because the disk failed; and a write after the close would throw where nothing catches it.
  */
 export function createWriteQueue(timeoutMs: number): WriteQueue {
   const underWay = new Set<Promise<unknown>>()
@@ -56,7 +56,7 @@ async function settlesWithin(timeoutMs: number, promises: readonly Promise<unkno
 
 function ignore(): void {}
 
-// Beside its rejections lmdb rejects one more promise, which nobody else would handle.
+// Beside its rejections lmdb rejects one more promise, which nothing else would handle.
 function ignoreFailure(error: Error & { commitError?: Promise<unknown> }): void {
   error.commitError?.catch(ignore)
 }

@@ -23,10 +23,13 @@ declare const XMLHttpRequest: new () => {
   send(body: Blob): void
 }
 
-type SdkCalls = { baseUrl: string; apiKey: string | undefined; fileBytes: number }
+type SdkSettings = { baseUrl: string; apiKey: string | undefined }
 
-/** Sent to the page as its own text: it uses nothing from here. */
-async function callEverything({ baseUrl, apiKey, fileBytes }: SdkCalls) {
+/** The SDK of the page, where `callEverythingIn` puts it. */
+declare const sdk: ReturnType<typeof createSdk>
+
+/** Sent to the page as its own text, so it uses nothing of this file. */
+function createSdk({ baseUrl, apiKey }: SdkSettings) {
   const api = async (method: string, path: string, body?: object | '') => {
     const answer = await fetch(`${baseUrl}${path}`, {
       method,
@@ -69,6 +72,12 @@ async function callEverything({ baseUrl, apiKey, fileBytes }: SdkCalls) {
     return { statuses, url: (await api('GET', `${files}/${data.upload_id}/url`)).data.url as string }
   }
 
+  return { api, awaitResult, upload }
+}
+
+/** Runs in a page that has the SDK: every call that the SDK makes, once. */
+async function callEverything(fileBytes: number) {
+  const { api, awaitResult, upload } = sdk
   const uploaded = await upload(new Blob([new Uint8Array(fileBytes).fill(7)]))
   const { taskID } = await api('POST', '/v3/users/me/tasks', {
     type: 'serverless',
@@ -131,6 +140,11 @@ async function openPage(origin: string): Promise<Page> {
   return page
 }
 
+async function callEverythingIn(page: Page, settings: SdkSettings) {
+  await page.evaluate(`globalThis.sdk = (${createSdk})(${JSON.stringify(settings)})`)
+  return page.evaluate(callEverything, FILE_BYTES)
+}
+
 function expectEverything(seen: Awaited<ReturnType<typeof callEverything>>): void {
   expect(seen.uploaded.statuses).toEqual([200, 200, 200])
   expect(seen.result).toMatchObject({ status: 'success', resultData: [{ size: FILE_BYTES }] })
@@ -146,8 +160,8 @@ function expectEverything(seen: Awaited<ReturnType<typeof callEverything>>): voi
 describe('the calls of the TypeScript SDK in a page of an allowed origin', () => {
   test('with a gateway token as the key', async () => {
     const page = await openPage(allowed.localhost)
-    const calls = { baseUrl: gateway.url, apiKey: TOKEN, fileBytes: FILE_BYTES }
-    expectEverything(await page.evaluate(callEverything, calls))
+    const settings = { baseUrl: gateway.url, apiKey: TOKEN }
+    expectEverything(await callEverythingIn(page, settings))
     expect(gateway.emulator.counts().part).toBe(3)
     expect(gateway.emulator.violations()).toEqual([])
   })
@@ -155,8 +169,8 @@ describe('the calls of the TypeScript SDK in a page of an allowed origin', () =>
   test("with a user's own cookie", async () => {
     await context.addCookies([{ name: 'oomol-token', value: 'emulator-cookie', url: gateway.url }])
     const page = await openPage(allowed.address)
-    const calls = { baseUrl: gateway.url, apiKey: undefined, fileBytes: FILE_BYTES }
-    expectEverything(await page.evaluate(callEverything, calls))
+    const settings = { baseUrl: gateway.url, apiKey: undefined }
+    expectEverything(await callEverythingIn(page, settings))
     const { headers } = gateway.emulator.requests('create').at(-1) ?? {}
     expect(headers).toMatchObject({ cookie: 'oomol-token=emulator-cookie' })
     expect(headers).not.toHaveProperty('authorization')
@@ -166,8 +180,8 @@ describe('the calls of the TypeScript SDK in a page of an allowed origin', () =>
 test('the page of another origin gets nothing of it', async () => {
   const stranger = await servePage()
   const page = await openPage(stranger.localhost)
-  const calls = { baseUrl: gateway.url, apiKey: TOKEN, fileBytes: FILE_BYTES }
-  await expect(page.evaluate(callEverything, calls)).rejects.toThrow(/Failed to fetch/)
+  const settings = { baseUrl: gateway.url, apiKey: TOKEN }
+  await expect(callEverythingIn(page, settings)).rejects.toThrow(/Failed to fetch/)
   expect(gateway.emulator.counts()).toMatchObject({ create: 0, 'upload-init': 0, part: 0 })
   await stranger.close()
 })

@@ -243,7 +243,7 @@ function readAnswer(status: number, text: string): Json {
   throw new OfficialError(parsed?.message ?? `HTTP ${status}`, status, parsed?.code)
 }
 
-/** What a failed task is told as; one that speaks of money has a code and a status of its own. */
+/** The error of a failed task; one about credit has a code and a status of its own. */
 function toTaskError(message: string | null): OfficialError {
   const said = message ?? 'Task failed'
   return QUOTA_WORDS.test(said)

@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 import { Agent } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Operation } from '../../src/emulator/emulator.ts'
 import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { createSeededRandom, randomBytesOf } from '../support/seeded-random.ts'
 import {
   CLI,
   type Dialect,
@@ -36,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => gateway.close())
 beforeEach(() => gateway.emulator.resetCounts())
 
-/** Finds every host at the gateway, as the DNS or hosts file of whoever uses the CLI would. */
+/** Resolves every host to the gateway, as the DNS or hosts file of a CLI user would. */
 const lookup: LookupFunction = (_host, options, done) =>
   options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)
 const everyHostIsTheGateway = new Agent({ connect: { lookup } })
@@ -104,7 +105,7 @@ describe.each([TYPESCRIPT_SDK, PYTHON_SDK, MCP_SDK, CLI])('the $name', (dialect)
 
   test.each(['page.txt', 'README'])('uploads %s in parts, straight to the store', async (name) => {
     const client = clientOf(dialect)
-    const bytes = randomBytes(2 * PART_SIZE + 17)
+    const bytes = randomBytesOf(createSeededRandom('bytes of a file'), 2 * PART_SIZE + 17)
     const url = await client.uploadFile(name, bytes)
     const inspect = { packageName: '@emulator/files', packageVersion: '1.0.0', blockName: 'inspect' }
     const result = await client.createAndWait({ ...inspect, inputValues: { file: url } })
@@ -158,7 +159,7 @@ describe.each([TYPESCRIPT_SDK, PYTHON_SDK, MCP_SDK, CLI])('the $name', (dialect)
     expect(await client.awaitResult(taskID)).toMatchObject({ status: 'success' })
   })
 
-  test('is told why a task failed, and when the money is gone', async () => {
+  test('gets the reason of a failed task, and an error of its own without credit', async () => {
     const client = clientOf(dialect)
     const fail = (message: string) =>
       client.createAndWait({ ...ECHO, blockName: 'fail', inputValues: { message } })
@@ -181,7 +182,7 @@ describe.each([TYPESCRIPT_SDK, PYTHON_SDK, MCP_SDK, CLI])('the $name', (dialect)
     })
   })
 
-  test('is told that its key is no token', async () => {
+  test('gets an error if its key is not a token', async () => {
     const before = gateway.emulator.counts()
     await expect(clientOf(dialect, KEY).listTasks()).rejects.toMatchObject({
       status: 401,

@@ -37,7 +37,7 @@ test.each<[string, unknown]>([
   ['a part size in text', data({ part_size: '5' })],
   ['a part size with a fraction', data({ part_size: 5.5 })],
   ['a part size of 1e12', data({ part_size: 1e12, total_parts: 1 })],
-  ['a part size that is no number', data({ part_size: Number.NaN })],
+  ['a part size that is not a number', data({ part_size: Number.NaN })],
   ['too few parts', data({ total_parts: 1 })],
   ['too many parts', data({ total_parts: 3 })],
   ['parts in text', data({ total_parts: '2' })],

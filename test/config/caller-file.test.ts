@@ -28,7 +28,7 @@ functions:
     wait: 2m
 `
 
-describe('a sound file', () => {
+describe('a valid file', () => {
   it('is read as documented', () => {
     const config = loadFile(DOCUMENTED, { WEB_TOKEN: TOKEN_B, OTHER_OOMOL_KEY: 'other-key' })
     expect(config.callers[0]?.id).toBe('billing')
@@ -157,7 +157,7 @@ describe('a caller', () => {
     ['packages: ["@acme/*", "a*b"]', 'callers[0].packages[1]: must be *, @scope/*, a package name'],
     ['packages: ["ocr@1*"]', 'callers[0].packages[0]: has a version that is neither'],
     ['functions: ["A*"]', 'callers[0].functions[0]: must be *, a function name'],
-    ['functions: [nowhere]', 'callers[0].functions[0]: names no function of this file'],
+    ['functions: [nowhere]', 'callers[0].functions[0]: must name a function of this file'],
     ['origins: ["*"]', 'callers[0].origins[0]: must be an exact origin'],
     ['origins: ["https://a.example/"]', 'callers[0].origins[0]: must be an exact origin'],
     ['limits: 5', 'callers[0].limits: must be a mapping'],
@@ -198,7 +198,7 @@ describe('a caller', () => {
     expect(findFileProblems(yaml)).toEqual([expect.stringContaining(message)])
   })
 
-  it('has an id and tokens that nobody else has', () => {
+  it('has an id and tokens that no other caller has', () => {
     const yaml = `callers:
   - { id: a, tokens: ["${TOKEN_B}"] }
   - { id: a, tokenSha256: ["${hashToken(TOKEN_B).toString('hex')}"] }
@@ -207,10 +207,10 @@ describe('a caller', () => {
 `
     expect(findFileProblems(yaml)).toEqual([
       expect.stringMatching(/^line 3: callers\[1\]\.id: is the id of another caller/),
-      expect.stringMatching(/^line 3: callers\[1\]\.tokenSha256\[0\]: is a token that stands elsewhere/),
+      expect.stringMatching(/^line 3: callers\[1\]\.tokenSha256\[0\]: is a token that is used before/),
       expect.stringMatching(/^line 4: callers\[2\]\.id: is the id of another caller/),
-      expect.stringMatching(/^line 4: callers\[2\]\.tokens\[0\]: is a token that stands elsewhere/),
-      expect.stringMatching(/^line 5: callers\[3\]\.tokens\[1\]: is a token that stands elsewhere/),
+      expect.stringMatching(/^line 4: callers\[2\]\.tokens\[0\]: is a token that is used before/),
+      expect.stringMatching(/^line 5: callers\[3\]\.tokens\[1\]: is a token that is used before/),
     ])
   })
 })
@@ -260,7 +260,7 @@ describe('a function', () => {
   it('has a name of its own', () => {
     const one = '{ name: f, package: p, version: latest, block: b }'
     expect(findFileProblems(`functions:\n  - ${one}\n  - ${one}\n`)).toEqual([
-      'line 3: functions[1].name: is the name of a function before it',
+      'line 3: functions[1].name: is the name of an earlier function',
     ])
   })
 
@@ -269,7 +269,7 @@ describe('a function', () => {
     expect(findFileProblems(yaml)).toEqual([
       expect.stringMatching(/^line 7: functions\[0\]\.fixed: has a key that inputs has too/),
     ])
-    // What objects have by themselves is no key of theirs.
+    // What every object inherits is not a key.
     expect(findFileProblems(functionWith('fixed: { constructor: 1 }'))).toEqual([])
   })
 
@@ -296,7 +296,7 @@ describe('a reference to the environment', () => {
     expect(findFileProblems(callerWith(`apiKey: ${text}`), { NOT_THERE: '' })).toEqual(expected)
   })
 
-  it('stands for a text, never for YAML', () => {
+  it('is replaced by a text, never by YAML', () => {
     const env = { LIST: '[run]', COUNT: '5' }
     expect(findFileProblems(callerWith(`scopes: "\${LIST}"`), env)).toEqual([
       expect.stringContaining('scopes: must be a list'),
@@ -313,16 +313,16 @@ describe('a reference to the environment', () => {
 
 describe('YAML', () => {
   it.each([
-    ['callers: []\ncallers: []', 'line 2: a key stands twice'],
-    ['callers: []\n---\ncallers: []', 'line 2: a second document begins here; one is read'],
-    ['callers:\n\t- id: a', 'line 2: a tab indents; YAML wants spaces'],
-    ['callers: []\nfunctions: "x', 'line 2: is no valid YAML here'],
-    ['callers: [\n', 'line 2: is no valid YAML here'],
-    [`callers:\n  - tokens: [\${WEB_TOKEN}]`, 'line 2: is no valid YAML here'],
+    ['callers: []\ncallers: []', 'line 2: a key appears more than once'],
+    ['callers: []\n---\ncallers: []', 'line 2: a second document begins here; only one is allowed'],
+    ['callers:\n\t- id: a', 'line 2: is indented with a tab; YAML needs spaces'],
+    ['callers: []\nfunctions: "x', 'line 2: is not valid YAML'],
+    ['callers: [\n', 'line 2: is not valid YAML'],
+    [`callers:\n  - tokens: [\${WEB_TOKEN}]`, 'line 2: is not valid YAML'],
     ['callers: !!binary aGk=', 'line 1: has a tag (!…) that is not known'],
     ['callers: !secret x', 'line 1: has a tag (!…) that is not known'],
     ['? [a]\n: b', 'line 1: a key must be a text'],
-    ['callers: *nowhere', 'line 1: callers: is an alias (*name) of nothing before it'],
+    ['callers: *nowhere', 'line 1: callers: is an alias (*name) of an unknown anchor'],
     [`callers: ${'['.repeat(20_000)}`, 'line 1: is '],
     ['#'.repeat(2 ** 20 + 1), 'line 1: the file is larger than 1 MiB'],
     ['%YAML 1.1\n---\n<<: { callers: [] }', 'line 3: has an unknown key'],

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { ConfigError, formatConfigProblems } from '../../src/config/config-error.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
-import { ConfigError, formatConfigProblems } from '../../src/config/problems.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { BASE, type Env, fakeFiles } from './support/problems.ts'
 
@@ -41,7 +41,7 @@ describe('no message repeats a value', () => {
     for (const print of prints) expect(print).not.toContain(CANARY)
   })
 
-  it.each(['OOMOL_API_KEY', 'GATEWAY_TOKENS'])('of the file that stands for %s', (name) => {
+  it.each(['OOMOL_API_KEY', 'GATEWAY_TOKENS'])('of the file that is given instead of %s', (name) => {
     for (const shape of STATUS_BY_CODE) {
       const env = { ...BASE, [name]: undefined, [`${name}_FILE`]: 'f' }
       expect(collectPrints(env, { f: shape })).not.toContain(CANARY)
@@ -49,7 +49,7 @@ describe('no message repeats a value', () => {
   })
 
   it('of an unknown setting', () => {
-    expect(collectPrints({ ...BASE, GATEWAY_SECRET: CANARY })).toMatch(/GATEWAY_SECRET: is no setting/)
+    expect(collectPrints({ ...BASE, GATEWAY_SECRET: CANARY })).toMatch(/GATEWAY_SECRET: is not a setting/)
     expect(collectPrints({ ...BASE, GATEWAY_SECRET: CANARY })).not.toContain(CANARY)
   })
 

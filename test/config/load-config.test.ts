@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { ConfigError, formatConfigProblems } from '../../src/config/config-error.ts'
 import { loadConfig, reloadCallers } from '../../src/config/load-config.ts'
-import { ConfigError, formatConfigProblems } from '../../src/config/problems.ts'
 import { PLAIN_RULES } from '../../src/domain/caller.ts'
 import { hashToken } from '../../src/domain/token.ts'
 import { BASE, fakeFiles, findProblems, findProblemsOf, load, TOKEN_A, TOKEN_B } from './support/problems.ts'
@@ -36,7 +36,6 @@ describe('loadConfig', () => {
       shutdownGraceMs: 25_000,
       logLevel: 'info',
       metricsPort: undefined,
-      gatewayConfigPath: undefined,
       validateInputs: false,
     })
     expect(apiKey?.reveal()).toBe('organisation-key')
@@ -217,7 +216,7 @@ describe('settings together', () => {
     expect(load({ PORT: '0', METRICS_PORT: '0' }).metricsPort).toBe(0)
   })
 
-  it('wants https for each URL unless told otherwise', () => {
+  it('needs https for each URL unless OOMOL_ALLOW_INSECURE is set', () => {
     const urls = {
       OOMOL_BASE_URL: 'http://h.example',
       OOMOL_UPLOAD_BASE_URL: 'http://h.example',
@@ -288,10 +287,10 @@ describe('tokens', () => {
     ['a:has a space aaaaaaaaaaaaaaaaa', 'entry 1 must be a token of 20 to 1024'],
     [`a:${'é'.repeat(30)}`, 'entry 1 must be a token of 20 to 1024'],
     [`a:${'x'.repeat(1025)}`, 'entry 1 must be a token of 20 to 1024'],
-    [`a:${TOKEN_A},a:${TOKEN_B}`, 'entry 2 has the id of an entry before it'],
-    [`a:${TOKEN_A},b:${TOKEN_A}`, 'entry 2 has the token of an entry before it'],
-    [',', 'holds no id:token'],
-  ])('refuses what is no id:token (%#)', (text, message) => {
+    [`a:${TOKEN_A},a:${TOKEN_B}`, 'entry 2 has the id of an earlier entry'],
+    [`a:${TOKEN_A},b:${TOKEN_A}`, 'entry 2 has the token of an earlier entry'],
+    [',', 'must have at least one id:token'],
+  ])('refuses what is not id:token (%#)', (text, message) => {
     expect(findProblems({ GATEWAY_TOKENS: text })).toEqual([
       expect.stringContaining(`GATEWAY_TOKENS: ${message}`),
     ])
@@ -314,9 +313,9 @@ describe('tokens', () => {
     ])
   })
 
-  it('are needed, unless somebody else could call', () => {
+  it('are needed, unless others can call', () => {
     const problems = findProblemsOf({ OOMOL_API_KEY: 'key' })
-    expect(problems).toEqual([expect.stringMatching(/^GATEWAY_TOKENS: nobody could call/)])
+    expect(problems).toEqual([expect.stringMatching(/^GATEWAY_TOKENS: no one can call/)])
     expect(findProblemsOf({ OOMOL_API_KEY: 'key', GATEWAY_CONFIG: 'c' }, { c: '' })).toHaveLength(1)
     expect(findProblemsOf({ OOMOL_API_KEY: 'key', GATEWAY_AUTH: 'none' })).toEqual([])
     expect(findProblemsOf({ COOKIE_MODE: 'on' })).toEqual([])
@@ -332,10 +331,10 @@ describe('tokens', () => {
 
 describe('unknown settings', () => {
   it.each([
-    ['GATEWAY_TOKEN', 'is no setting; did you mean GATEWAY_TOKENS?'],
-    ['OOMOL_APIKEY', 'is no setting; did you mean OOMOL_API_KEY?'],
-    ['GATEWAY_SOMETHING_ELSE', 'is no setting'],
-    ['GATEWAY_PORT', 'is no setting'],
+    ['GATEWAY_TOKEN', 'is not a setting; did you mean GATEWAY_TOKENS?'],
+    ['OOMOL_APIKEY', 'is not a setting; did you mean OOMOL_API_KEY?'],
+    ['GATEWAY_SOMETHING_ELSE', 'is not a setting'],
+    ['GATEWAY_PORT', 'is not a setting'],
   ])('%s %s', (name, message) => {
     expect(findProblems({ [name]: '3000' })).toEqual([`${name}: ${message}`])
   })
@@ -361,7 +360,9 @@ describe('unknown settings', () => {
     const yaml = `callers: [{id: x, tokens: ["\${GATEWAY_X_TOKEN}"]}]`
     const env = { GATEWAY_X_TOKEN: TOKEN_B, GATEWAY_CONFIG: 'c' }
     expect(findProblems(env, { c: yaml })).toEqual([])
-    expect(findProblems(env, { c: '' })).toEqual([expect.stringMatching(/^GATEWAY_X_TOKEN: is no setting/)])
+    expect(findProblems(env, { c: '' })).toEqual([
+      expect.stringMatching(/^GATEWAY_X_TOKEN: is not a setting/),
+    ])
     // A file that can't be read may well have named it.
     expect(findProblems(env, {})).toEqual([expect.stringMatching(/^GATEWAY_CONFIG: .*ENOENT/)])
   })
@@ -377,7 +378,7 @@ describe('all at once', () => {
       'LOG_LEVEL:',
       'GATEWAY_CONFIG: line 2: functions:',
       'GATEWAY_CONFIG: line 1: callers:',
-      'GATEWAY_TYPO: is no setting',
+      'GATEWAY_TYPO: is not a setting',
       expect.stringContaining('OOMOL_API_KEY: is needed'),
     ])
   })
@@ -415,7 +416,7 @@ describe('reloadCallers', () => {
   const yaml = (id: string) => `callers: [{id: ${id}, tokens: ["${TOKEN_B}"]}]`
   const env = { ...BASE, GATEWAY_CONFIG: 'c' }
 
-  it('takes callers and functions anew and leaves everything else', () => {
+  it('reads callers and functions again and leaves everything else', () => {
     const before = loadConfig(env, fakeFiles({ c: yaml('one') }))
     const after = reloadCallers(
       before,

@@ -86,7 +86,7 @@ test('killed again and again under load: one task for each key, and every key an
   expect(emulator.counts().create).toBeGreaterThan(answers.length)
 })
 
-/** The same request, with the same key, for as long as there is no answer that ends it. */
+/** The same request, with the same key, until an answer ends it. */
 async function retryUntilAnswered(key: number, url: () => string): Promise<Answer> {
   const body = runOf('sleep', { seconds: 0.2, value: { key } })
   const headers = { 'idempotency-key': `key-${key}` }

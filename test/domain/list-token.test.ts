@@ -31,7 +31,7 @@ test.each([
   'gw1.AAAAAAAA.dDE3.x',
   'gw1.AAAAAAAA.dDE3=',
   'gw1.AAAAAAA!.dDE3',
-])('what is not written as we write it is no token: %s', (token) =>
+])('what is not written as we write it is not a token: %s', (token) =>
   expect(parseListToken(token)).toBeUndefined(),
 )
 

@@ -2,7 +2,7 @@ import { format, inspect } from 'node:util'
 import { expect, it } from 'vitest'
 import { Secret } from '../../src/domain/secret.ts'
 
-it('shows its text to nobody but reveal', () => {
+it('shows its text only by reveal', () => {
   const secret = new Secret('canary-text')
   const holder = { apiKey: secret, list: [secret], map: new Map([['key', secret]]) }
   const prints = [

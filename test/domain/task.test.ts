@@ -25,7 +25,7 @@ test.each<[string, TaskState]>([
 })
 
 test.each(['{}', '{"status":7}', '{"status":""}', '{"status":null}', '{"state":"success"}'])(
-  '%s tells no state',
+  '%s has no state',
   (text) => {
     expect(stateOf(text)).toBeUndefined()
   },

@@ -3,10 +3,10 @@ import { Agent, request } from 'undici'
 import { afterEach } from 'vitest'
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import type { EmulatorOptions } from '../../src/emulator/options.ts'
+import { within } from '../support/within.ts'
 
 export const KEY = 'emulator-key'
 export const TASKS = '/v3/users/me/tasks'
-const DEADLINE_MS = 5000
 
 export type Reply = { status: number; headers: Record<string, unknown>; bytes: Buffer; text: string }
 
@@ -20,19 +20,6 @@ export async function start(options: EmulatorOptions = {}): Promise<Emulator> {
   const emulator = await startEmulator(options)
   running.push(() => within(emulator.close(), 'the emulator did not close'))
   return emulator
-}
-
-/** Fails with its own message when a promise takes too long. */
-export async function within<T>(promise: Promise<T>, message: string, ms = DEADLINE_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${message} within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([promise, deadline])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 export type CallOptions = {
@@ -106,8 +93,8 @@ export async function ended(emulator: Emulator, taskID: string) {
   return within(poll(), `task ${taskID} did not end`)
 }
 
-/** Sends bytes on a bare socket; answers with all that came back and how the connection ended. */
-export function exchange(url: string, text: string): Promise<{ received: string; end: string }> {
+/** Sends bytes on a bare socket; gives all that came back and how the connection ended. */
+export function sendRaw(url: string, text: string): Promise<{ received: string; end: string }> {
   const { hostname, port } = new URL(url)
   const done = new Promise<{ received: string; end: string }>((resolve) => {
     let received = ''

@@ -8,7 +8,7 @@ function control(emulator: Emulator, method: string, path: string, body?: unknow
 }
 
 describe('the control plane', () => {
-  it('tells faults, counts and resets', async () => {
+  it('takes faults, counts and resets', async () => {
     const emulator = await start()
     const fault = { kind: 'status', status: 503, body: 'no', headers: { 'retry-after': '3' } }
     expect(await control(emulator, 'POST', 'misbehave', { operation: 'list', fault, times: 2 })).toEqual({
@@ -46,10 +46,10 @@ describe('the control plane', () => {
   it.each([
     [{ operation: 'nothing', fault: { kind: 'hang' } }, 'operation is not known'],
     [{ operation: 'list' }, 'fault must be an object with a kind'],
-    [{ operation: 'list', fault: { kind: 'gate' } }, 'fault.kind is not known, or cannot be told over HTTP'],
+    [{ operation: 'list', fault: { kind: 'gate' } }, 'fault.kind is not known, or cannot be set over HTTP'],
     [
       { operation: 'list', fault: { kind: 'toString' } },
-      'fault.kind is not known, or cannot be told over HTTP',
+      'fault.kind is not known, or cannot be set over HTTP',
     ],
     [{ operation: 'list', fault: { kind: 'status' } }, 'fault.status is missing or wrong'],
     [{ operation: 'list', fault: { kind: 'status', status: 'ok' } }, 'fault.status is missing or wrong'],

@@ -3,19 +3,8 @@ import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { Emulator } from '../../src/emulator/emulator.ts'
 import type { Fault } from '../../src/emulator/faults.ts'
-import {
-  ask,
-  call,
-  create,
-  createBody,
-  exchange,
-  get,
-  post,
-  resultOf,
-  start,
-  TASKS,
-  within,
-} from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, create, createBody, get, post, resultOf, sendRaw, start, TASKS } from './client.ts'
 
 const DASHBOARD = '/v3/users/me/dashboard'
 
@@ -39,7 +28,7 @@ function createGate() {
 }
 
 describe('telling faults', () => {
-  it('uses them up in the order told, one operation apart from the other', async () => {
+  it('uses them up in the order they were added, each operation by itself', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 500 }, 2)
     emulator.misbehave('dashboard', { kind: 'status', status: 429 })
@@ -62,7 +51,7 @@ describe('telling faults', () => {
     expect(await statuses(emulator, 2)).toEqual([418, 200])
   })
 
-  it('treats no request badly when told to do it no time', async () => {
+  it('does nothing with 0 times', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 500 }, 0)
     expect(await statuses(emulator, 1)).toEqual([200])
@@ -76,7 +65,7 @@ describe('telling faults', () => {
 })
 
 describe('statuses', () => {
-  it('come with the body and headers told', async () => {
+  it('come with the body and headers given', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', {
       kind: 'status',
@@ -89,7 +78,7 @@ describe('statuses', () => {
     expect(headers).toMatchObject({ 'retry-after': '7', 'content-type': 'text/html' })
   })
 
-  it('come in the form of the service if nothing else is told', async () => {
+  it('come in the form of the service by default', async () => {
     const emulator = await start()
     emulator.misbehave('dashboard', { kind: 'status', status: 503 })
     const { text, headers } = await dashboard(emulator)
@@ -103,7 +92,7 @@ describe('statuses', () => {
     expect((await dashboard(emulator)).status).toBe(999)
     for (const status of [1000, 99]) {
       emulator.misbehave('dashboard', { kind: 'status', status, body: 'odd' })
-      const { received, end } = await exchange(emulator.url, get(DASHBOARD))
+      const { received, end } = await sendRaw(emulator.url, get(DASHBOARD))
       expect([end, received]).toEqual([
         'closed',
         expect.stringMatching(`^HTTP/1.1 ${status} [\\s\\S]*\r\n\r\nodd$`),
@@ -133,7 +122,7 @@ describe('connections that break', () => {
   ] as const)('are reset %s', async (when, created, expected) => {
     const emulator = await start()
     emulator.misbehave('create', { kind: 'reset', when })
-    const { received, end } = await exchange(emulator.url, post(TASKS, body))
+    const { received, end } = await sendRaw(emulator.url, post(TASKS, body))
     expect(end).toBe('ECONNRESET')
     expect(received).toMatch(expected)
     expect(emulator.tasks()).toHaveLength(created)
@@ -149,7 +138,7 @@ describe('connections that break', () => {
       'create',
       when === undefined ? { kind: 'no-answer-close' } : { kind: 'no-answer-close', when },
     )
-    expect(await exchange(emulator.url, post(TASKS, body))).toEqual({ received: '', end: 'closed' })
+    expect(await sendRaw(emulator.url, post(TASKS, body))).toEqual({ received: '', end: 'closed' })
     expect(emulator.tasks()).toHaveLength(created)
   })
 
@@ -159,7 +148,7 @@ describe('connections that break', () => {
   ] as [Fault, number][])('stay open without an answer: %o', async (fault, created) => {
     const emulator = await start()
     emulator.misbehave('create', fault)
-    const asked = exchange(emulator.url, post(TASKS, body))
+    const asked = sendRaw(emulator.url, post(TASKS, body))
     await within(emulator.arrived('create', 1), 'the create did not arrive')
     await dashboard(emulator)
     expect(emulator.tasks()).toHaveLength(created)
@@ -188,7 +177,7 @@ describe('answers that are late', () => {
     expect((await asked).json).toEqual({ taskID: emulator.tasks()[0]?.taskID })
   })
 
-  it('tell the state at the time when the gate opens', async () => {
+  it('give the state at the time when the gate opens', async () => {
     const emulator = await start()
     const gate = createGate()
     const taskID = await create(emulator, createBody('hold'))
@@ -253,7 +242,7 @@ describe('answers that are wrong', () => {
     expect(headers['content-length']).toBe(String(bytes.length))
   })
 
-  it('are no JSON', async () => {
+  it('are not JSON', async () => {
     const { text, headers } = await spoilt({ kind: 'invalid-json' })
     expect(headers['content-type']).toContain('application/json')
     expect(() => JSON.parse(text)).toThrow(SyntaxError)
@@ -277,7 +266,7 @@ describe('answers that are wrong', () => {
     expect(Object.keys(JSON.parse(text))).toEqual(['padding'])
   })
 
-  it('show a status that nobody knows', async () => {
+  it('show an unknown status', async () => {
     const emulator = await start()
     const taskID = await create(emulator, createBody('echo'))
     for (const operation of ['result', 'detail', 'list', 'latest'] as const) {
@@ -326,12 +315,12 @@ describe('parts', () => {
     const emulator = await start()
     const { target, uploadID } = await presigned(emulator)
     emulator.misbehave('part', { kind: 'early-answer', status: 403 })
-    const { received } = await exchange(emulator.storeUrl, `${head(target)}12345`)
+    const { received } = await sendRaw(emulator.storeUrl, `${head(target)}12345`)
     expect(received).toMatch(/^HTTP\/1.1 403 /)
     expect(emulator.file(uploadID)?.parts).toEqual([])
   })
 
-  it('are not read until told', async () => {
+  it('are not read until the promise is fulfilled', async () => {
     const emulator = await start()
     const { url, uploadID } = await presigned(emulator)
     const gate = createGate()

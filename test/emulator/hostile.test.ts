@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { startEmulator } from '../../src/emulator/emulator.ts'
-import { call, createBody, exchange, KEY, post, start, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { call, createBody, KEY, post, sendRaw, start, TASKS } from './client.ts'
 
 const MIB = 1024 * 1024
 
@@ -19,7 +20,7 @@ describe('hostile input', () => {
   ])('of %s does no harm on either port', async (_name, text) => {
     const emulator = await start()
     for (const url of [emulator.url, emulator.storeUrl]) {
-      const { received } = await exchange(url, text)
+      const { received } = await sendRaw(url, text)
       expect(received).not.toMatch(/^HTTP\/1.1 2/)
     }
     expect((await call('GET', emulator.url + TASKS)).status).toBe(200)

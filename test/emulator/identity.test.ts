@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ask, call, create, createBody, exchange, resultOf, start, TASKS } from './client.ts'
+import { ask, call, create, createBody, resultOf, sendRaw, start, TASKS } from './client.ts'
 
 const OPTIONS = { keys: ['first-key', 'second-key'], cookies: ['first-cookie'] }
 
@@ -43,7 +43,7 @@ describe('who asks', () => {
   ])('refuses %s', async (_name, headers) => {
     const emulator = await start(OPTIONS)
     const text = `GET ${TASKS} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n${headers}\r\n\r\n`
-    const { received } = await exchange(emulator.url, text)
+    const { received } = await sendRaw(emulator.url, text)
     expect(received).toMatch(/^HTTP\/1.1 400 /)
     expect(received).toContain('two credentials')
   })

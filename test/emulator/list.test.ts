@@ -30,7 +30,7 @@ async function walk(emulator: Emulator, size: number): Promise<string[]> {
 }
 
 describe('the list', () => {
-  it('shows the newest first and 20 if nobody says', async () => {
+  it('shows the newest first and 20 by default', async () => {
     const emulator = await start()
     const ids = await createMany(emulator, 25)
     const { ids: shown, nextToken } = await list(emulator)
@@ -102,7 +102,7 @@ describe('the list', () => {
     expect(json.message).toContain(query.split('=')[0])
   })
 
-  it('lags behind when told', async () => {
+  it('lags behind with a fault', async () => {
     let time = 1_700_000_000_000
     const emulator = await start({ now: () => time, phases: AT_ONCE })
     const [first = ''] = await createMany(emulator, 1)

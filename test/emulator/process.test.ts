@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readEnvironment } from '../../src/emulator/environment.ts'
-import { ask, call, createBody, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, createBody, TASKS } from './client.ts'
 
 const START_MS = 10_000
 const children: ChildProcess[] = []
@@ -21,10 +22,10 @@ function run(env: Record<string, string>) {
   let output = ''
   const printed = (text: string) =>
     new Promise<void>((resolve) => {
-      const look = () => (output.includes(text) ? resolve() : undefined)
-      child.stdout.on('data', look)
-      child.stderr.on('data', look)
-      look()
+      const check = () => (output.includes(text) ? resolve() : undefined)
+      child.stdout.on('data', check)
+      child.stderr.on('data', check)
+      check()
     })
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk) => {
@@ -41,7 +42,7 @@ function urlAfter(output: string, label: string): string {
 
 describe('the emulator as a process', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'serves with its key and ends with %s, whatever hangs',
+    'serves with its key and ends with %s, even if a request hangs',
     async (signal) => {
       const started = run({ EMULATOR_PORT: '0', EMULATOR_STORE_PORT: '0', EMULATOR_KEY: 'own-key' })
       await within(started.printed('API key own-key'), 'the emulator did not start', START_MS)
@@ -74,7 +75,7 @@ describe('the emulator as a process', () => {
     const { port } = server.address() as { port: number }
     const started = run({ EMULATOR_PORT: String(port), EMULATOR_STORE_PORT: '0' })
     expect(await within(started.exit, 'the emulator did not end', START_MS)).toBe(1)
-    expect(started.output()).toContain(`port ${port} can't be had`)
+    expect(started.output()).toContain(`port ${port} can't be opened`)
     server.close()
   })
 })

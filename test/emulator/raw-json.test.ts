@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { rawMembers, toByteText, toJson, withRawMember } from '../../src/emulator/raw-json.ts'
 
 describe('raw JSON', () => {
-  it('cuts members out as they stand', () => {
+  it('cuts members out as they are', () => {
     const text = ' { "a" : 1.50 , "b":{"c":[1,{"d":"}]"}]} ,"e":"x\\"}," , "f" : [ ] ,"g":true} '
     expect([...rawMembers(text)]).toEqual([
       ['a', '1.50'],
@@ -36,7 +36,7 @@ describe('raw JSON', () => {
     expect(rawMembers(`{"deep":${deep}}`).get('deep')).toBe(deep)
   })
 
-  it('keeps bytes that are no UTF-8', () => {
+  it('keeps bytes that are not UTF-8', () => {
     const bytes = Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0xfe, 0x22, 0x7d])
     expect(rawMembers(toByteText(bytes)).get('a')).toBe('"\xff\xfe"')
   })

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { call, create, createBody, KEY, post, start, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { call, create, createBody, KEY, post, start, TASKS } from './client.ts'
 
 const DASHBOARD = '/v3/users/me/dashboard'
 
@@ -70,7 +71,7 @@ describe('what is recorded', () => {
     '/-/oomol/package-info/@scope/name/latest',
     `/v3/users/me/tasks/${'a'.repeat(200)}`,
     '//evil.example/v3/users/me/tasks',
-  ])('tells that %s is no path of the service', async (path) => {
+  ])('knows that %s is not a path of the service', async (path) => {
     const emulator = await start()
     const { status, text } = await call('GET', emulator.url, { headers: {} }).then(() =>
       call('GET', emulator.url + path),

@@ -8,7 +8,7 @@ const INFO = '/-/oomol/package-info'
 const BASICS = encodeURIComponent('@emulator/basics')
 
 describe('the registry', () => {
-  it('tells what a version contains, and what the latest is', async () => {
+  it('describes a version, and which is the latest', async () => {
     const emulator = await start()
     const old = await ask('GET', `${emulator.registryUrl}${INFO}/${BASICS}/1.0.0?lang=en`)
     const latest = await ask('GET', `${emulator.registryUrl}${INFO}/${BASICS}/latest`)

@@ -55,7 +55,7 @@ describe('the state of a task', () => {
     expect(new Set(progress).size).toBeGreaterThan(50)
   })
 
-  it('tells the times of start and end once they are known', () => {
+  it('has the times of start and end once they are known', () => {
     const sleeping = task({})
     expect(stateAt(sleeping, START + 59, PHASES)).toMatchObject({ startTime: null, endTime: null })
     expect(stateAt(sleeping, 1100, PHASES)).toMatchObject({ startTime: RUNNING_AT, endTime: null })
@@ -67,8 +67,8 @@ describe('the state of a task', () => {
   })
 
   it('runs without an end until there is an outcome', () => {
-    const held = task({ runMs: Number.POSITIVE_INFINITY, outcome: undefined })
-    expect(stateAt(held, 1e9, PHASES)).toMatchObject({ status: 'running', progress: 99, endTime: null })
+    const endless = task({ runMs: Number.POSITIVE_INFINITY, outcome: undefined })
+    expect(stateAt(endless, 1e9, PHASES)).toMatchObject({ status: 'running', progress: 99, endTime: null })
   })
 
   it('stays queued while it is not released', () => {
@@ -78,9 +78,13 @@ describe('the state of a task', () => {
     })
   })
 
-  it('ends when it was told to, before its own time', () => {
-    const told = task({ endedAt: 1005, outcome: { status: 'failed', error: 'no' } })
-    expect(stateAt(told, 1004, PHASES).status).toBe('queued')
-    expect(stateAt(told, 1005, PHASES)).toMatchObject({ status: 'failed', startTime: 1005, endTime: 1005 })
+  it('ends when it was finished, before its own time', () => {
+    const finished = task({ endedAt: 1005, outcome: { status: 'failed', error: 'no' } })
+    expect(stateAt(finished, 1004, PHASES).status).toBe('queued')
+    expect(stateAt(finished, 1005, PHASES)).toMatchObject({
+      status: 'failed',
+      startTime: 1005,
+      endTime: 1005,
+    })
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ask, call, create, createBody, ended, KEY, resultOf, start, TASKS, within } from './client.ts'
+import { within } from '../support/within.ts'
+import { ask, call, create, createBody, ended, KEY, resultOf, start, TASKS } from './client.ts'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const AT_ONCE = { queuedMs: 0, schedulingMs: 0, scheduledMs: 0, runningMs: 0 }
@@ -35,7 +36,7 @@ describe('creating a task', () => {
     ['nothing', '', 400],
     ['another type', createBody('echo', {}, { type: 'applet' }), 400],
     ['no type', createBody('echo', {}, { type: undefined }), 400],
-    ['a name that is no string', createBody('echo', {}, { packageName: 7 }), 400],
+    ['a name that is not a string', createBody('echo', {}, { packageName: 7 }), 400],
     ['no version', createBody('echo', {}, { packageVersion: undefined }), 400],
     ['no block', createBody('echo', {}, { blockName: '' }), 400],
     ['inputs that are a list', createBody('echo', []), 400],
@@ -80,7 +81,7 @@ describe('creating a task', () => {
     expect((await resultOf(emulator, taskID)).json.resultData).toEqual([{}])
   })
 
-  it('answers 402 to whom has no credit', async () => {
+  it('answers 402 without credit', async () => {
     const emulator = await start({ keys: ['rich', 'poor'] })
     emulator.setCredit('poor', false)
     const body = createBody('echo')
@@ -118,7 +119,7 @@ describe('the life of a task', () => {
     ])
   })
 
-  it('tells progress from 0 to 1 if asked to', async () => {
+  it('gives progress from 0 to 1 if set so', async () => {
     const clock = createClock()
     const emulator = await start({ now: clock.now, phases: AT_ONCE, progressScale: 1 })
     const taskID = await create(emulator, createBody('sleep', { seconds: 2 }))
@@ -134,7 +135,7 @@ describe('the life of a task', () => {
     expect(json).toMatchObject({ status: 'failed', failedMessage: '余额不足 — no', resultURL: null })
   })
 
-  it('runs until it is told to finish', async () => {
+  it('runs until it is finished', async () => {
     const emulator = await start({ phases: AT_ONCE })
     const url = 'https://files.example/result'
     const first = await create(emulator, createBody('hold'))
@@ -250,10 +251,10 @@ describe('the queue', () => {
       status: 200,
       json: { pauseType: 'user' },
     })
-    const held = await create(emulator, createBody('echo', { value: 1 }))
+    const waiting = await create(emulator, createBody('echo', { value: 1 }))
     const others = await create(emulator, createBody('echo'), { authorization: 'other' })
     expect((await resultOf(emulator, running)).json.status).toBe('running')
-    expect((await resultOf(emulator, held)).json).toEqual({ status: 'queued', progress: 0 })
+    expect((await resultOf(emulator, waiting)).json).toEqual({ status: 'queued', progress: 0 })
     expect((await resultOf(emulator, others, { authorization: 'other' })).json.status).toBe('success')
     expect((await ask('GET', `${emulator.url}/v3/users/me/dashboard`)).json).toEqual({
       limits: { maxConcurrency: expect.any(Number), maxQueueSize: expect.any(Number) },
@@ -261,7 +262,7 @@ describe('the queue', () => {
       pause: { paused: true, type: 'user', canResume: true },
     })
     expect((await ask('POST', `${emulator.url}/v3/user/resume`)).json).toEqual({ pauseType: null })
-    expect((await resultOf(emulator, held)).json.status).toBe('success')
+    expect((await resultOf(emulator, waiting)).json.status).toBe('success')
     const { json } = await ask('GET', `${emulator.url}/v3/users/me/dashboard`)
     expect(json.pause).toEqual({ paused: false, type: null, canResume: false })
   })
@@ -339,7 +340,7 @@ describe('blocks', () => {
     expect(await ended(emulator, latest)).toEqual({ status: 'failed', error: 'the block broke' })
   })
 
-  it('keeps no more tasks than it was told', async () => {
+  it('keeps no more tasks than allowed', async () => {
     const emulator = await start({ maxTasks: 20 })
     for (let at = 0; at < 45; at++) await create(emulator, createBody('hold', { value: at }))
     const values = emulator.tasks().map(({ inputValues }) => (inputValues as { value: number }).value)
@@ -347,7 +348,7 @@ describe('blocks', () => {
     expect(values.at(-1)).toBe(44)
   })
 
-  it('keeps no more bytes of bodies than it was told', async () => {
+  it('keeps no more bytes of bodies than allowed', async () => {
     const emulator = await start({ maxBodyBytes: 100_000 })
     for (let at = 0; at < 10; at++) {
       await create(emulator, createBody('hold', { value: `${at}${'x'.repeat(30_000)}` }))

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Emulator } from '../../src/emulator/emulator.ts'
-import { ask, call, create, createBody, ended, exchange, start } from './client.ts'
+import { createSeededRandom, randomBytesOf } from '../support/seeded-random.ts'
+import { ask, call, create, createBody, ended, sendRaw, start } from './client.ts'
 
 const MIB = 1024 * 1024
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -43,7 +44,7 @@ function sha256(bytes: Buffer): string {
 describe('uploading', () => {
   it('takes parts in any order, one of them twice, and gives the file back', async () => {
     const emulator = await start({ partSize: MIB })
-    const bytes = randomBytes(2.5 * MIB)
+    const bytes = randomBytesOf(createSeededRandom('bytes of a file'), 2.5 * MIB)
     const ticket = await init(emulator, { file_extension: '.pdf', size: bytes.length, file_name: 'report' })
     expect(ticket).toMatchObject({ part_size: MIB, total_parts: 3 })
     expect(Object.keys(ticket.presigned_urls)).toEqual(['1', '2', '3'])
@@ -111,7 +112,7 @@ describe('uploading', () => {
     ['an extension without a dot', '{"size":1,"file_extension":"txt"}'],
     ['a path as extension', '{"size":1,"file_extension":"./../x"}'],
     ['a path as name', '{"size":1,"file_extension":".txt","file_name":"../x"}'],
-    ['a name that is no string', '{"size":1,"file_extension":".txt","file_name":null}'],
+    ['a name that is not a string', '{"size":1,"file_extension":".txt","file_name":null}'],
   ])('refuses %s', async (_name, body) => {
     const emulator = await start()
     const { status, json } = await ask('POST', `${emulator.uploadUrl}/init`, { body })
@@ -120,7 +121,7 @@ describe('uploading', () => {
     expect(emulator.uploads()).toEqual([])
   })
 
-  it('tells which parts are missing', async () => {
+  it('says which parts are missing', async () => {
     const emulator = await start({ partSize: 4 })
     const ticket = await init(emulator, { file_extension: '', size: 12 })
     await put(ticket.presigned_urls[1], Buffer.from('1234'))
@@ -190,7 +191,7 @@ describe('presigned parts', () => {
     const { pathname, search } = new URL(ticket.presigned_urls[1] ?? '')
     const head = `PUT ${pathname}${search} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n`
     const body = 'Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n0\r\n\r\n'
-    const { received } = await exchange(emulator.storeUrl, head + body)
+    const { received } = await sendRaw(emulator.storeUrl, head + body)
     expect(received).toMatch(/^HTTP\/1.1 411 /)
   })
 
@@ -209,7 +210,7 @@ describe('presigned parts', () => {
     const { pathname, search } = new URL(ticket.presigned_urls[1] ?? '')
     emulator.misbehave('part', { kind: 'reset', when: 'before-processing' })
     const head = `PUT ${pathname}${search} HTTP/1.1\r\nHost: e\r\nContent-Length: 1000\r\n\r\n12345`
-    expect((await exchange(emulator.storeUrl, head)).end).toBe('ECONNRESET')
+    expect((await sendRaw(emulator.storeUrl, head)).end).toBe('ECONNRESET')
     expect(emulator.file(ticket.upload_id)?.parts).toEqual([])
   })
 
@@ -243,7 +244,7 @@ describe('presigned parts', () => {
     expect(record?.headers['content-type']).toBe('application/octet-stream')
   })
 
-  it('take longer when told', async () => {
+  it('take longer with a delay', async () => {
     const emulator = await start({ storeDelayMs: 120 })
     const ticket = await init(emulator, { file_extension: '', size: 4 })
     const before = performance.now()
@@ -281,7 +282,7 @@ describe('keeping bytes', () => {
 describe('reading files', () => {
   const FILES = { packageName: '@emulator/files' }
 
-  it('tells size, hash and words of a text that spans parts', async () => {
+  it('gives size, hash and words of a text that spans parts', async () => {
     const emulator = await start({ partSize: 7 })
     const bytes = Buffer.from('Grüße  aus\nder\tWelt — zum Lesen')
     const file = await upload(emulator, bytes)

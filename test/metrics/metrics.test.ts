@@ -54,7 +54,7 @@ test('no id, path, query, token or key is in them', async () => {
   await send(`${url}/tasks/${run.json.taskID}/logs?page=77`)
   await send(`${url}/nowhere/secret-path?and=query`)
   const text = await scrapeUntil(scrape, 'route="none",status="404"')
-  // The values may be any digits; what somebody sent could only stand in a label.
+  // The values may be any digits; what a caller sent could only be in a label.
   const labels = text.match(/^(http|upstream)_\w+\{.*\}/gm)?.join('\n') ?? ''
   expect(labels).toContain('route="/tasks/:taskID/logs"')
   for (const secret of [TOKEN, KEY, run.json.taskID, 'inner-value', 'secret-path', 'query"', '77']) {
@@ -99,7 +99,7 @@ test('calls upstream are counted by operation and what became of them', async ()
   expect(text).toContain('upstream_request_duration_seconds_count{operation="dashboard"} 2')
 })
 
-test('the process and its version are told of', async () => {
+test('the process and its version have metrics', async () => {
   const { scrape } = await startMeasured()
   const text = await scrape()
   expect(text).toContain('oomol_gateway_info{version="0.0.0"} 1')
@@ -124,7 +124,7 @@ test('without METRICS_PORT there is none', async () => {
   expect(gateway.gateway.metricsServer).toBeUndefined()
 })
 
-test('it closes with the app, whoever is connected', async () => {
+test('it closes with the app, with its connections', async () => {
   const { gateway, metricsUrl } = await startMeasured()
   const idle = httpRequest(`${metricsUrl}/metrics`, { method: 'POST' })
   const broken = new Promise((resolve) => idle.once('error', resolve).once('close', resolve))

@@ -29,10 +29,7 @@ test(
     const [code] = await once(child, 'close')
     clearTimeout(deadline)
     taken.close()
-    expect([code, output]).toEqual([
-      1,
-      expect.stringContaining('HOST and METRICS_PORT cannot be listened on'),
-    ])
+    expect([code, output]).toEqual([1, expect.stringContaining("can't listen on HOST and METRICS_PORT")])
   },
   START_MS + 5_000,
 )

@@ -5,7 +5,7 @@ import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 const readRoot = (name: string): string => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
 const readme = readRoot('README.md')
 
-/** Open to everyone, so not told apart in the route table from the answers to wrong methods. */
+/** Public, which the route table can't distinguish from the answers to wrong methods. */
 const PUBLIC = ['GET /livez', 'GET /readyz', 'GET /openapi.json', 'GET /docs', 'GET /metrics']
 
 let gateway: TestGateway

@@ -1,6 +1,6 @@
 /**
  * What the tests of the file store run as processes of their own: `child.ts ROLE DIRECTORY NAME`. Lines
- * on stdout say what happened; a line on stdin lets the role begin.
+ * on stdout say what happened; a line on stdin starts the role.
  */
 
 import { once } from 'node:events'
@@ -58,8 +58,8 @@ async function claimForEver(): Promise<void> {
     for (;;) {
       const key = `${name}-${next}`
       next += 1
-      const standing = await store.claim('idempotency', key, `of ${key}`, LATER)
-      say(standing === undefined ? key : `lost ${key}`)
+      const current = await store.claim('idempotency', key, `of ${key}`, LATER)
+      say(current === undefined ? key : `lost ${key}`)
     }
   })
 }
@@ -94,7 +94,7 @@ function holdLock(): void {
   })
 }
 
-/** Says why the store can't be opened by somebody who may not do everything. */
+/** Says why an unprivileged user can't open the store. */
 async function tryToOpen(): Promise<void> {
   if (process.getuid?.() === 0) process.setuid?.(65534)
   try {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { withDeadline } from './contract.ts'
+import { within } from '../support/within.ts'
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url))
 
@@ -46,7 +46,7 @@ export function startChild(role: string, directory: string, name = ''): Child {
   return {
     process: started,
     lines,
-    printed: (count) => withDeadline(printed(count), `${role} did not print ${count} lines`, 10_000),
-    ended: withDeadline(ended, `${role} did not end`, 12_000),
+    printed: (count) => within(printed(count), `${role} did not print ${count} lines`, 10_000),
+    ended: within(ended, `${role} did not end`, 12_000),
   }
 }

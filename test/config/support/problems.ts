@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
+import { ConfigError } from '../../../src/config/config-error.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
-import { ConfigError } from '../../../src/config/problems.ts'
 
 export type Env = Record<string, string | undefined>
 
@@ -27,7 +27,7 @@ export function load(env: Env = {}, files: Record<string, string> = {}): Config 
   return loadConfig({ ...BASE, ...env }, fakeFiles(files))
 }
 
-/** The problems of an environment as it stands, as `SETTING: message`. */
+/** The problems of an environment, as `SETTING: message`. */
 export function findProblemsOf(env: Env, files: Record<string, string> = {}): string[] {
   try {
     loadConfig(env, fakeFiles(files))

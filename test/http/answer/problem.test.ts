@@ -14,10 +14,8 @@ const store: Store = {
   replace: (...call) => memory.replace(...call),
   get: (...call) => memory.get(...call),
   getMany: (...call) => memory.getMany(...call),
-  list: (...call) => memory.list(...call),
   delete: (...call) => memory.delete(...call),
   sweep: () => memory.sweep(),
-  probe: () => memory.probe(),
   close: () => memory.close(),
 }
 const gateway = await startTestGateway({ store })

@@ -1,6 +1,6 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 
-/** Ranges that are not the public internet (IANA special-purpose registries): nothing upstream lives there. */
+/** Ranges that are not the public internet (IANA special-purpose registries): upstream has no address in them. */
 const SPECIAL_IPV4: readonly (readonly [network: string, prefix: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -18,7 +18,7 @@ const SPECIAL_IPV4: readonly (readonly [network: string, prefix: number])[] = [
   ['240.0.0.0', 4],
 ]
 
-/** Global unicast is 2000::/3; these are the parts of it that lead elsewhere (tunnels, documentation). */
+/** Global unicast is 2000::/3; these parts of it are for tunnels and documentation. */
 const SPECIAL_IPV6: readonly (readonly [network: string, prefix: number])[] = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -32,7 +32,7 @@ for (const [network, prefix] of SPECIAL_IPV6) special.addSubnet(network, prefix,
 const globalUnicast = new BlockList()
 globalUnicast.addSubnet('2000::', 3, 'ipv6')
 
-/** Whether an address is one of the public internet: not private, loopback, link-local or reserved. */
+/** Whether an IPv4 or IPv6 address is public: not private, loopback, link-local or reserved. False for other texts. */
 export function isPublicAddress(address: string): boolean {
   if (!isIP(address)) return false
   if (!isIPv6(address)) return !special.check(address, 'ipv4')

@@ -1,4 +1,4 @@
-/** What can be asked of the emulated service; `unknown` is any path that is none of the others. */
+/** The operations of the emulated service; `unknown` is every other path. */
 export const OPERATIONS = [
   'create',
   'list',
@@ -20,7 +20,7 @@ export type Operation = (typeof OPERATIONS)[number]
 
 const WRITES: ReadonlySet<Operation> = new Set(['create', 'pause', 'resume', 'upload-init', 'part'])
 
-/** Whether an operation changes something: faults tell by it whether a request is processed first. */
+/** Whether an operation changes something: a fault of a write comes after the write took effect. */
 export function isWrite(operation: Operation): boolean {
   return WRITES.has(operation)
 }

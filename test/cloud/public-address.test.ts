@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isPublicAddress } from '../../src/cloud/addresses.ts'
+import { isPublicAddress } from '../../src/cloud/public-address.ts'
 
 test.each([
   '0.0.0.0',

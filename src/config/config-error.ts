@@ -1,10 +1,10 @@
-/** One thing wrong with the configuration: which setting, and what, in words that never hold its value. */
+/** One problem of the configuration: its setting, and a message that never contains the value. */
 export type ConfigProblem = { readonly setting: string; readonly message: string }
 
-/** Takes a problem down; reading goes on, so that all of them are known at once. */
+/** Records a problem; reading goes on, so that all of them are known at once. */
 export type Report = (setting: string, message: string) => void
 
-/** The configuration can't be used. Its problems may be printed: they name settings and lines, no values. */
+/** The configuration can't be used. Its problems may be printed: they name settings and lines, never values. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly ConfigProblem[]
@@ -15,7 +15,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** The problems as lines of text for the one who starts the gateway; no newline at the end. */
+/** The problems as lines of text for the operator, without a newline at the end. */
 export function formatConfigProblems(error: ConfigError): string {
   return [error.message, ...error.problems.map(({ setting, message }) => `  ${setting}: ${message}`)].join(
     '\n',
