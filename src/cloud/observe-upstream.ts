@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { toFailure } from '../errors.ts'
 import type { CallContext, Upstream } from './upstream.ts'
 
 /** What is told of a call upstream: `outcome` is `success`, `abandoned` or the code of the failure. */
@@ -25,5 +25,5 @@ export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, no
 /** A call that nobody waits for any more was given up by us: no fault of upstream's. */
 function toOutcome(error: unknown, context: CallContext): string {
   if (context.signal?.aborted) return 'abandoned'
-  return error instanceof GatewayError ? error.failure.code : 'internal'
+  return toFailure(error).code
 }

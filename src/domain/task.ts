@@ -12,6 +12,8 @@ export type TaskState =
 
 export type FinishedTask = Exclude<TaskState, { kind: 'running' }>
 
+export type FailedTask = Extract<TaskState, { kind: 'failed' }>
+
 /** What a task is known to be once its create was answered. */
 export const NEW_TASK: TaskState = { kind: 'running', status: 'queued', progress: 0 }
 
@@ -22,7 +24,7 @@ const MAX_MESSAGE_LENGTH = 16 * 1024
 
 const QUOTA_WORDS = /insufficient|quota|balance|credit|余额|点数|费用/i
 
-/** A task's state from upstream's TaskResult; undefined when the answer is no TaskResult. */
+/** A task's state from upstream's TaskResult; undefined when the answer is not a TaskResult. */
 export function toTaskState(answer: JsonObject): TaskState | undefined {
   const { status, progress, error } = answer.value
   if (typeof status !== 'string' || status === '') return undefined
@@ -42,7 +44,7 @@ export function toTaskState(answer: JsonObject): TaskState | undefined {
 }
 
 /** A failed task from whatever upstream said of it. */
-function toFailedTask(error: unknown): TaskState {
+function toFailedTask(error: unknown): FailedTask {
   const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
   const message = typeof said === 'string' && said !== '' ? cut(said) : 'The task failed.'
   return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type BlockSchema, toPackageSchemas } from '../../src/domain/block-schema.ts'
-import { findInputProblems } from '../../src/domain/input-check.ts'
+import { findInputIssues } from '../../src/domain/input-check.ts'
 import { parseJsonObject } from '../../src/domain/json.ts'
 import { toStandaloneSchema } from '../../src/domain/json-schema.ts'
 import { isStorageWidget } from '../../src/domain/validatable-schema.ts'
@@ -18,7 +18,7 @@ function blockOf(...inputHandleDefs: unknown[]): BlockSchema {
 }
 
 function check(block: BlockSchema, inputs: unknown): { path: string; message: string }[] {
-  return findInputProblems(block, parseJsonObject(Buffer.from(JSON.stringify(inputs))), new Set())
+  return findInputIssues(block, parseJsonObject(Buffer.from(JSON.stringify(inputs))), new Set())
 }
 
 /** Whether a value passes as an input of that schema. */
@@ -245,9 +245,9 @@ test.each([
   const block = blockOf({ handle: 'x', json_schema: schema }, { handle: 'y', json_schema: schema })
   const inputs = parseJsonObject(Buffer.from(JSON.stringify({ x: value, y: value })))
   const started = cpuMs()
-  const problems = findInputProblems(block, inputs, new Set())
+  const issues = findInputIssues(block, inputs, new Set())
   expect(cpuMs() - started).toBeLessThan(1_500)
-  if (expected) expect(problems).toEqual([])
+  if (expected) expect(issues).toEqual([])
 })
 
 test('beyond the bound the outermost level is checked still', () => {

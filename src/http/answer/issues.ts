@@ -1,4 +1,4 @@
-import type { Issue } from '../../errors.ts'
+import type { Issue } from '../../domain/issue.ts'
 
 /** Bounds of what an answer says of a wrong request, which may be wrong in a million places. */
 const MAX_ISSUES = 20

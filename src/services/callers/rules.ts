@@ -1,7 +1,8 @@
 import type { CreateRequest } from '../../domain/create-request.ts'
+import type { Issue } from '../../domain/issue.ts'
 import { isBlockName, isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { isFunctionAllowed, isPackageAllowed } from '../../domain/patterns.ts'
-import { GatewayError, type Issue } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Caller } from './request-context.ts'
 
 /** Throws `package_denied` unless the caller may run that very package in that very version. */

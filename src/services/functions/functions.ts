@@ -2,14 +2,15 @@ import type { BlockSchema } from '../../domain/block-schema.ts'
 import { type CreateRequest, toCreateRequest } from '../../domain/create-request.ts'
 import { describeFunction, type FunctionDescription } from '../../domain/function-description.ts'
 import { findFixedInputs, mergeInputs, toConfiguredInputs } from '../../domain/function-inputs.ts'
-import { findInputProblems, type InputProblem } from '../../domain/input-check.ts'
+import { findInputIssues } from '../../domain/input-check.ts'
+import type { Issue } from '../../domain/issue.ts'
 import type { JsonObject } from '../../domain/json.ts'
+import type { Log } from '../../domain/log.ts'
 import type { FunctionConfig } from '../../domain/named-function.ts'
 import { isFunctionAllowed } from '../../domain/patterns.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
-import type { ServiceLog } from '../service-log.ts'
 import type { PackageCache } from './package-cache.ts'
 
 /** How often it is said of one function that its inputs are not checked. */
@@ -30,15 +31,15 @@ export type NamedFunctions = {
   blockOf(context: Asker, name: string): Promise<BlockSchema | undefined>
   /**
    * The create of a run. `inputs` is what the caller gave; its bytes go upstream as they are, in the very
-   * version they were checked against; what is wrong with them is told in `inputProblems`. Throws as `require`.
+   * version they were checked against; what is wrong with them is told in `inputIssues`. Throws as `require`.
    */
   prepare(context: Asker, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
 
 export type NamedFunctionsDeps = {
-  packageInfo: PackageCache
+  packageCache: PackageCache
   now: () => number
-  log: ServiceLog
+  log: Pick<Log, 'warn'>
 }
 
 /** What a function is run as: in which version, checked against what. */
@@ -47,9 +48,9 @@ type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSc
 /** `functions` is asked anew by each request, so that a configuration can be changed under way. */
 export function createNamedFunctions(
   functions: () => readonly FunctionConfig[],
-  parts: NamedFunctionsDeps,
+  deps: NamedFunctionsDeps,
 ): NamedFunctions {
-  const { packageInfo, now, log } = parts
+  const { packageCache, now, log } = deps
   const warnings = new Warnings(log, now)
 
   const require = ({ caller }: Asker, name: string): FunctionConfig => {
@@ -59,7 +60,7 @@ export function createNamedFunctions(
     return config
   }
   const resolve = async (caller: Caller, config: FunctionConfig): Promise<Resolved> => {
-    const found = await packageInfo.find(caller, config)
+    const found = await packageCache.find(caller, config)
     const block = found?.blocks.get(config.blockName)
     if (block === undefined) warnings.unchecked(config, found === undefined)
     else warnings.configuration(config, block)
@@ -85,13 +86,13 @@ export function createNamedFunctions(
   }
 }
 
-function findProblems({ config, block }: Resolved, inputs: JsonObject): InputProblem[] {
+function findIssues({ config, block }: Resolved, inputs: JsonObject): Issue[] {
   const fixed = findFixedInputs(config, inputs)
   if (block === undefined) return fixed
   const present = new Set([...Object.keys(config.inputs), ...Object.keys(config.fixed)])
   // A fault of a fixed input would tell what it is.
   const own = inputs.members.filter(({ name }) => !Object.hasOwn(config.fixed, name))
-  return [...fixed, ...findInputProblems(block, { ...inputs, members: own }, present)]
+  return [...fixed, ...findInputIssues(block, { ...inputs, members: own }, present)]
 }
 
 function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
@@ -99,17 +100,17 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
   const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
-  return { ...create, functionName, inputProblems: findProblems(resolved, inputs) }
+  return { ...create, functionName, inputIssues: findIssues(resolved, inputs) }
 }
 
 /** What an operator is told of functions, not more often than it helps. */
 class Warnings {
-  readonly #log: ServiceLog
+  readonly #log: Pick<Log, 'warn'>
   readonly #now: () => number
   readonly #uncheckedAtMs = new Map<string, number>()
   readonly #looked = new WeakMap<FunctionConfig, BlockSchema>()
 
-  constructor(log: ServiceLog, now: () => number) {
+  constructor(log: Pick<Log, 'warn'>, now: () => number) {
     this.#log = log
     this.#now = now
   }
@@ -128,7 +129,7 @@ class Warnings {
     if (this.#looked.get(config) === block) return
     this.#looked.set(config, block)
     const settable = new Set(block.inputs.keys())
-    const errors = findInputProblems(block, toConfiguredInputs(config), settable)
+    const errors = findInputIssues(block, toConfiguredInputs(config), settable)
     if (errors.length === 0) return
     const details = { function: config.name, errors }
     this.#log.warn(details, 'values of the configuration do not fit the function')

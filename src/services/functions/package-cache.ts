@@ -1,6 +1,6 @@
 import type { RegistryApi } from '../../cloud/registry-api.ts'
 import { type PackageSchemas, toPackageSchemas } from '../../domain/block-schema.ts'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, toFailure } from '../../errors.ts'
 import type { Caller } from '../callers/request-context.ts'
 
 /** How long a tag such as `latest` stands for the version it was found to mean. */
@@ -62,8 +62,7 @@ export function createPackageCache({ registry, now, lookUpMs, onFailure }: Packa
       cache.put(keyOf(credential.id, found), entry)
       return found
     } catch (error) {
-      const code = error instanceof GatewayError ? error.failure.code : 'internal'
-      onFailure?.({ packageName, packageVersion }, code)
+      onFailure?.({ packageName, packageVersion }, toFailure(error).code)
       const known = cache.get(key)
       const found = known !== undefined && now() - known.askedAtMs < STALE_TAG_MS ? known.found : undefined
       const entry = { askedAtMs: 0, bytes: 0, ...known, found, failedAtMs: now() }

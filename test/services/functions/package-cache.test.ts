@@ -10,7 +10,7 @@ import { createPackageCache, type PackageCache } from '../../../src/services/fun
 
 let emulator: Emulator
 let client: HttpClient
-let packageInfo: PackageCache
+let packageCache: PackageCache
 let failures: string[]
 /** The clock that the cache lives by. */
 let nowMs: number
@@ -23,7 +23,7 @@ beforeEach(async () => {
   const now = () => nowMs
   const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
   const onFailure = (_: object, code: string) => failures.push(code)
-  packageInfo = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
+  packageCache = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')
 })
 afterEach(async () => {
@@ -42,7 +42,7 @@ function callerWith(key: string): Caller {
 const CALLER = callerWith('key-a')
 
 async function versionOf(packageVersion: string, caller = CALLER): Promise<string | undefined> {
-  return (await packageInfo.find(caller, { packageName: '@test/pkg', packageVersion }))?.packageVersion
+  return (await packageCache.find(caller, { packageName: '@test/pkg', packageVersion }))?.packageVersion
 }
 
 const lookUps = () => emulator.counts()['package-info']
@@ -115,11 +115,11 @@ test('no more than a thousand entries are kept, those used last', async () => {
   for (let nth = 1; nth <= 1_000; nth++) {
     if (nth % 100 === 0) await versionOf('1.0.0')
     emulator.publish({ packageName: `pkg-${nth}`, packageVersion: '1.0.0', blocks: [] })
-    await packageInfo.find(CALLER, { packageName: `pkg-${nth}`, packageVersion: '1.0.0' })
+    await packageCache.find(CALLER, { packageName: `pkg-${nth}`, packageVersion: '1.0.0' })
   }
   expect(lookUps()).toBe(1_001)
   await versionOf('1.0.0')
   expect(lookUps()).toBe(1_001)
-  await packageInfo.find(CALLER, { packageName: 'pkg-1', packageVersion: '1.0.0' })
+  await packageCache.find(CALLER, { packageName: 'pkg-1', packageVersion: '1.0.0' })
   expect(lookUps()).toBe(1_002)
 })
