@@ -3,7 +3,7 @@ import type { BlockSchema } from './block-schema.ts'
 import type { Issue } from './issue.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
-import { type Checkable, STORAGE_PREFIX } from './validatable-schema.ts'
+import { STORAGE_PREFIX, type ValidatableSchema } from './validatable-schema.ts'
 
 /** For inputs that do not exist, and for fixed inputs, which must look as if they did not. */
 export const UNKNOWN_INPUT = 'is not known'
@@ -58,7 +58,7 @@ export function toPointer(name: string): string {
 }
 
 /** The outermost level of a schema. */
-function toShallow({ schema }: Checkable): JsonSchema {
+function toShallow({ schema }: ValidatableSchema): JsonSchema {
   if (!isJsonObject(schema)) return schema
   const { type, minItems, maxItems } = schema
   const keywords = Object.entries({ type, minItems, maxItems }).filter(([, value]) => value !== undefined)

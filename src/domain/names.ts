@@ -21,7 +21,7 @@ export const TASK_ID_PATTERN = TASK_ID.source
 export const WORKLOAD_ID_PATTERN = WORKLOAD_ID.source
 export const IDEMPOTENCY_KEY_PATTERN = IDEMPOTENCY_KEY.source
 
-/** `name` or `@scope/name`, as npm registries have them; never two dots in a row, so never a `..` segment. */
+/** `name` or `@scope/name`, as npm registries have them; never two dots in a row, so no `..` segment. */
 export function isPackageName(text: string): boolean {
   return PACKAGE_NAME.test(text) && !text.includes('..')
 }
@@ -37,7 +37,7 @@ export function isBlockName(text: string): boolean {
   return fits && text.trim() === text && !NOT_IN_BLOCK_NAME.test(text)
 }
 
-/** The form is not documented; UUIDs are seen. */
+/** The form is not documented; observed ids are UUIDs. */
 export function isTaskID(text: string): boolean {
   return TASK_ID.test(text)
 }
