@@ -13,27 +13,26 @@ import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
 import type { PackageCache } from './package-cache.ts'
 
-/** How often it is said of one function that its inputs are not checked. */
+/** One warning per function in this time says that its inputs are not validated. */
 const WARN_EVERY_MS = 60_000
 
-/** On whose behalf. */
-type Asker = Pick<RequestContext, 'caller'>
+type CallerContext = Pick<RequestContext, 'caller'>
 
-/** The named functions, as each caller may use them. */
+/** The named functions, each for the callers that may run it. */
 export type NamedFunctions = {
   /** Throws `not_found` or `function_denied`. */
-  require(context: Asker, name: string): FunctionConfig
-  /** Those the caller may run, in the order of the configuration. */
-  list(context: Asker): Promise<FunctionDescription[]>
+  require(context: CallerContext, name: string): FunctionConfig
+  /** The functions that the caller may run, in the order of the configuration. */
+  list(context: CallerContext): Promise<FunctionDescription[]>
   /** Throws `not_found` or `function_denied`. */
-  describe(context: Asker, name: string): Promise<FunctionDescription>
-  /** The block behind a function, undefined while the registry is away. Throws as `require`. */
-  blockOf(context: Asker, name: string): Promise<BlockSchema | undefined>
+  describe(context: CallerContext, name: string): Promise<FunctionDescription>
+  /** The block behind a function, undefined while the registry is unavailable. Throws as `require`. */
+  blockOf(context: CallerContext, name: string): Promise<BlockSchema | undefined>
   /**
-   * The create of a run. `inputs` is what the caller gave; its bytes go upstream as they are, in the very
-   * version they were checked against; what is wrong with them is told in `inputIssues`. Throws as `require`.
+   * The create of a run. The bytes of the caller's `inputs` go upstream as they are, to the exact version they
+   * were validated against. Issues with the inputs are in `inputIssues`. Throws as `require`.
    */
-  prepare(context: Asker, name: string, inputs: JsonObject): Promise<CreateRequest>
+  prepare(context: CallerContext, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
 
 export type NamedFunctionsDeps = {
@@ -42,10 +41,10 @@ export type NamedFunctionsDeps = {
   log: Pick<Log, 'warn'>
 }
 
-/** What a function is run as: in which version, checked against what. */
+/** A function with the exact version to run and the block to validate against, as far as they are known. */
 type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSchema | undefined }
 
-/** `functions` is asked anew by each request, so that a configuration can be changed under way. */
+/** Each request calls `functions` again, so that a reload takes effect. */
 export function createNamedFunctions(
   functions: () => readonly FunctionConfig[],
   deps: NamedFunctionsDeps,
@@ -53,7 +52,7 @@ export function createNamedFunctions(
   const { packageCache, now, log } = deps
   const warnings = new Warnings(log, now)
 
-  const require = ({ caller }: Asker, name: string): FunctionConfig => {
+  const require = ({ caller }: CallerContext, name: string): FunctionConfig => {
     const config = functions().find((candidate) => candidate.name === name)
     if (config === undefined) throw new GatewayError({ code: 'not_found', what: 'function' })
     requireFunction(caller, name)
@@ -90,7 +89,7 @@ function findIssues({ config, block }: Resolved, inputs: JsonObject): Issue[] {
   const fixed = findFixedInputs(config, inputs)
   if (block === undefined) return fixed
   const present = new Set([...Object.keys(config.inputs), ...Object.keys(config.fixed)])
-  // A fault of a fixed input would tell what it is.
+  // An issue with a fixed input would reveal its value.
   const own = inputs.members.filter(({ name }) => !Object.hasOwn(config.fixed, name))
   return [...fixed, ...findInputIssues(block, { ...inputs, members: own }, present)]
 }
@@ -103,31 +102,31 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   return { ...create, functionName, inputIssues: findIssues(resolved, inputs) }
 }
 
-/** What an operator is told of functions, not more often than it helps. */
+/** Warnings about functions for the operator, limited in number. */
 class Warnings {
   readonly #log: Pick<Log, 'warn'>
   readonly #now: () => number
   readonly #uncheckedAtMs = new Map<string, number>()
-  readonly #looked = new WeakMap<FunctionConfig, BlockSchema>()
+  readonly #checked = new WeakMap<FunctionConfig, BlockSchema>()
 
   constructor(log: Pick<Log, 'warn'>, now: () => number) {
     this.#log = log
     this.#now = now
   }
 
-  /** Inputs pass unchecked, because the registry is away or does not know the block. */
-  unchecked({ name }: FunctionConfig, registryIsAway: boolean): void {
+  /** Inputs are not validated, because the registry is unavailable or does not know the block. */
+  unchecked({ name }: FunctionConfig, isRegistryAway: boolean): void {
     const lastMs = this.#uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
     if (this.#now() - lastMs < WARN_EVERY_MS) return
     this.#uncheckedAtMs.set(name, this.#now())
-    const why = registryIsAway ? 'the registry is away' : 'its package has no such block'
+    const why = isRegistryAway ? 'the registry is away' : 'its package has no such block'
     this.#log.warn({ function: name }, `inputs are not validated: ${why}`)
   }
 
-  /** Once for each version: whether the values of the configuration are what the block takes. */
+  /** Validates the configured values, once per version of the block. */
   configuration(config: FunctionConfig, block: BlockSchema): void {
-    if (this.#looked.get(config) === block) return
-    this.#looked.set(config, block)
+    if (this.#checked.get(config) === block) return
+    this.#checked.set(config, block)
     const settable = new Set(block.inputs.keys())
     const errors = findInputIssues(block, toConfiguredInputs(config), settable)
     if (errors.length === 0) return
