@@ -1,5 +1,3 @@
-import type { Issue } from './issue.ts'
-
 /**
  * A task to create: what is checked and what is sent, made from the same bytes. `body` is the whole
  * create body as it goes upstream; `inputValues` the bytes of its member of that name.
@@ -16,7 +14,7 @@ export type CreateRequest = {
    * What is wrong with the inputs, if they were looked at already; a create with any is refused. Not thrown at
    * once: the repeat of a create that was made is answered, whatever its inputs would be held against today.
    */
-  inputIssues?: readonly Issue[]
+  inputProblems?: readonly { path: string; message: string }[]
 }
 
 /** A create from its parts; the inputs are passed on byte for byte. */

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Issue } from '../../domain/issue.ts'
 import { describeFailure, type Failure, GatewayError, taskIDOfError, toFailure } from '../../errors.ts'
 import { traceOf } from '../request/caller-of.ts'
-import { toIssues } from './issues.ts'
+import { toIssues } from '../request/issues.ts'
 
 /** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
 export type Problem = {

@@ -4,8 +4,8 @@ import { Compile } from 'typebox/compile'
 import { DEADLINES } from '../../domain/deadlines.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
-import { toIssues } from '../answer/issues.ts'
 import { sendContinue } from '../request/continue.ts'
+import { toIssues } from '../request/issues.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */

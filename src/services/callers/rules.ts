@@ -32,17 +32,10 @@ export function requireFunction(caller: Caller, name: string): void {
 export function checkNames(request: CreateRequest): CreateRequest {
   const errors: Issue[] = []
   if (!isPackageName(request.packageName))
-    errors.push({ path: '/packageName', message: 'must be a package name such as @acme/ocr' })
+    errors.push({ path: '/packageName', message: 'is no package name' })
   if (!isPackageVersion(request.packageVersion))
-    errors.push({
-      path: '/packageVersion',
-      message: 'must be an exact version such as 1.4.0, or a tag such as latest',
-    })
-  if (!isBlockName(request.blockName))
-    errors.push({
-      path: '/blockName',
-      message: 'must be a block name: 1 to 200 characters on one line, without / and \\',
-    })
+    errors.push({ path: '/packageVersion', message: 'is no version' })
+  if (!isBlockName(request.blockName)) errors.push({ path: '/blockName', message: 'is no block name' })
   if (errors.length === 0) return request
   throw new GatewayError({ code: 'invalid_request', detail: 'Invalid body.', errors })
 }

@@ -30,7 +30,7 @@ export type NamedFunctions = {
   blockOf(context: CallerContext, name: string): Promise<BlockSchema | undefined>
   /**
    * The create of a run. The bytes of the caller's `inputs` go upstream as they are, to the exact version they
-   * were validated against. Issues with the inputs are in `inputIssues`. Throws as `require`.
+   * were validated against. Issues with the inputs are in `inputProblems`. Throws as `require`.
    */
   prepare(context: CallerContext, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
@@ -99,7 +99,7 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
   const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
-  return { ...create, functionName, inputIssues: findIssues(resolved, inputs) }
+  return { ...create, functionName, inputProblems: findIssues(resolved, inputs) }
 }
 
 /** Warnings about functions for the operator, limited in number. */

@@ -107,7 +107,7 @@ async function refuseWrongInputs(
   context: RequestContext,
   request: CreateRequest,
 ): Promise<void> {
-  const errors = request.inputIssues ?? (await validateDirectInputs?.(context, request)) ?? []
+  const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
   if (errors.length === 0) return
   throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }
