@@ -4,14 +4,14 @@ import { describeFailure, type Failure, GatewayError, taskIDOfError, toFailure }
 import { traceOf } from '../request/caller-of.ts'
 import { toIssues } from '../request/issues.ts'
 
-/** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
+/** An error answer (RFC 9457): the same as a response or as the last event of a stream. */
 export type Problem = {
   type: string
   title: string
   status: number
   detail: string
   code: string
-  /** The same as `detail`: what the official SDKs show. */
+  /** The same as `detail`, because the official SDKs show this member. */
   message: string
   requestId: string
   taskID?: string

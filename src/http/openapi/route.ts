@@ -19,6 +19,9 @@ type TypedRoute<Schema extends FastifySchema> = RouteOptions<
   TypeBoxTypeProvider
 >
 
+/** The path and the tag of a route that both surfaces have, simplified and native. */
+export type RouteAddress<Tag extends string> = { url: string; tag: Tag | 'native' }
+
 /** A route as `app.ts` registers it. */
 export type Route = RouteOptions
 

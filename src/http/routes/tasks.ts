@@ -4,13 +4,10 @@ import type { RequestContext } from '../../services/callers/request-context.ts'
 import { LIST_FILTERS, MAX_PAGE_SIZE, MAX_WORKLOADS } from '../../services/tasks/task-queries.ts'
 import type { Tasks } from '../../services/tasks/tasks.ts'
 import { sendJson } from '../answer/send-json.ts'
-import { defineRoute, type Route } from '../openapi/route.ts'
+import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../openapi/schemas.ts'
 import { toContext } from '../request/caller-of.ts'
 import { taskIDOf } from '../request/task-id.ts'
-
-/** The path and the tag of a route that both surfaces have, simplified and native. */
-type RouteAddress = { url: string; tag: 'tasks' | 'native' }
 
 const WORKLOAD = WORKLOAD_ID_PATTERN.slice(1, -1)
 
@@ -48,7 +45,7 @@ const TaskList = Type.Object({
   nextToken: Type.Union([Type.String(), Type.Null()]),
 })
 
-export function listTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
+export function listTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -64,7 +61,7 @@ export function listTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   })
 }
 
-export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
+export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -82,12 +79,12 @@ export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   })
 }
 
-export function taskDetail(tasks: Tasks, address: RouteAddress): Route {
+export function taskDetail(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const about = { summary: 'A task in detail', query: NoQuery, answer: UpstreamObject }
   return taskRoute(address, about, (context, taskID) => tasks.detail(context, taskID))
 }
 
-export function taskLogs(tasks: Tasks, address: RouteAddress): Route {
+export function taskLogs(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const answer = Type.Object({ logs: Type.Array(UpstreamObject) })
   return taskRoute(
     address,
@@ -104,7 +101,7 @@ export function nativeTaskResult(tasks: Tasks, url: string): Route {
 
 /** A route that reads something of one task. */
 function taskRoute<Query extends TSchema>(
-  { url, tag }: RouteAddress,
+  { url, tag }: RouteAddress<'tasks'>,
   { summary, query, answer }: { summary: string; query: Query; answer: TSchema },
   read: (context: RequestContext, taskID: string, query: Static<Query>) => Promise<Buffer>,
 ): Route {
