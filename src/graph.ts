@@ -141,7 +141,7 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
     limits,
     tasks: createTasks(api, owners),
     packages: createPackages(cloud.registry),
-    functions: createNamedFunctions(() => directory.current().functions, { packageCache, now, log }),
+    functions: createNamedFunctions({ callerRegistry: directory, packageCache, now, log }),
     runs: createRuns({ api, createTask, owners, watcher, admission, drain, limits, now }),
     uploads: createUploads({ ...uploadParts, maxUploadBytes, random }),
     spool,

@@ -5,8 +5,8 @@ export const WINDOW_SECONDS = 60
 export type Quota = { limit: number; remaining: number; resetSeconds: number }
 
 /**
- * Counts of the last minute, second by second: a sliding window, so that no period of 60 seconds has more
- * than the limit. Time is passed in; when the clock goes back, the window does not move. The limit is passed in
+ * Counts of the last minute, second by second: a window that slides in steps of a second, so that no period of
+ * 59 seconds has more than the limit. Time is passed in; when the clock goes back, the window does not move. The limit is passed in
  * as well, because a reload can change it while the counts stay.
  */
 export class RateWindow {

@@ -64,7 +64,7 @@ test.each([
   expect(toFunctionInputs([{ name, text }], BLOCK)).toEqual({ issues: [{ path: `/${name}`, message }] })
 })
 
-test('files are URLs, several of one name a list', () => {
+test('files are URLs, several of one name are a list', () => {
   const fields = [
     { name: 'file', url: 'https://a.example/1' },
     { name: 'files', url: 'https://a.example/2' },
@@ -101,17 +101,17 @@ test('a text under the name of another field is refused', () => {
   ).toEqual({ issues })
 })
 
-test('without a block every text is a string; no field is no input', () => {
+test('without a block every text is a string, and no fields are no inputs', () => {
   const made = toFunctionInputs([{ name: 'count', text: '5' }], undefined)
   expect('inputs' in made && made.inputs.value).toEqual({ count: '5' })
   expect(inputsOf([])).toBe('{}')
 })
 
-test('a name that poisons objects is refused', () => {
+test('the name __proto__ is refused', () => {
   expect(toFunctionInputs([{ name: '__proto__', text: 'x' }], BLOCK)).toHaveProperty('issues')
 })
 
-test('what is merged holds each name once, whatever its spelling', () => {
+test('merged inputs have each name once, whatever its spelling', () => {
   const config = {
     name: 'f',
     packageName: 'p',

@@ -9,6 +9,7 @@ import type { Log } from '../../domain/log.ts'
 import type { FunctionConfig } from '../../domain/named-function.ts'
 import { isFunctionAllowed } from '../../domain/patterns.ts'
 import { GatewayError } from '../../errors.ts'
+import type { CallerRegistry } from '../callers/caller-registry.ts'
 import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
 import type { PackageCache } from './package-cache.ts'
@@ -36,6 +37,8 @@ export type NamedFunctions = {
 }
 
 export type NamedFunctionsDeps = {
+  /** Read again for each request, so that a reload takes effect. */
+  callerRegistry: Pick<CallerRegistry, 'current'>
   packageCache: PackageCache
   now: () => number
   log: Pick<Log, 'warn'>
@@ -44,13 +47,10 @@ export type NamedFunctionsDeps = {
 /** A function with the exact version to run and the block to validate against, as far as they are known. */
 type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSchema | undefined }
 
-/** Each request calls `functions` again, so that a reload takes effect. */
-export function createNamedFunctions(
-  functions: () => readonly FunctionConfig[],
-  deps: NamedFunctionsDeps,
-): NamedFunctions {
-  const { packageCache, now, log } = deps
-  const warnings = new Warnings(log, now)
+export function createNamedFunctions(deps: NamedFunctionsDeps): NamedFunctions {
+  const { callerRegistry, packageCache, now, log } = deps
+  const functions = () => callerRegistry.current().functions
+  const warnings = createWarnings(log, now)
 
   const require = ({ caller }: CallerContext, name: string): FunctionConfig => {
     const config = functions().find((candidate) => candidate.name === name)
@@ -103,34 +103,31 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
 }
 
 /** Warnings about functions for the operator, limited in number. */
-class Warnings {
-  readonly #log: Pick<Log, 'warn'>
-  readonly #now: () => number
-  readonly #uncheckedAtMs = new Map<string, number>()
-  readonly #checked = new WeakMap<FunctionConfig, BlockSchema>()
-
-  constructor(log: Pick<Log, 'warn'>, now: () => number) {
-    this.#log = log
-    this.#now = now
-  }
-
+type Warnings = {
   /** Inputs are not validated, because the registry is unavailable or does not know the block. */
-  unchecked({ name }: FunctionConfig, isRegistryAway: boolean): void {
-    const lastMs = this.#uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
-    if (this.#now() - lastMs < WARN_EVERY_MS) return
-    this.#uncheckedAtMs.set(name, this.#now())
-    const why = isRegistryAway ? 'the registry is away' : 'its package has no such block'
-    this.#log.warn({ function: name }, `inputs are not validated: ${why}`)
-  }
-
+  unchecked(config: FunctionConfig, isRegistryAway: boolean): void
   /** Validates the configured values, once per version of the block. */
-  configuration(config: FunctionConfig, block: BlockSchema): void {
-    if (this.#checked.get(config) === block) return
-    this.#checked.set(config, block)
-    const settable = new Set(block.inputs.keys())
-    const errors = findInputIssues(block, toConfiguredInputs(config), settable)
-    if (errors.length === 0) return
-    const details = { function: config.name, errors }
-    this.#log.warn(details, 'values of the configuration do not fit the function')
+  configuration(config: FunctionConfig, block: BlockSchema): void
+}
+
+function createWarnings(log: Pick<Log, 'warn'>, now: () => number): Warnings {
+  const uncheckedAtMs = new Map<string, number>()
+  const checked = new WeakMap<FunctionConfig, BlockSchema>()
+  return {
+    unchecked: ({ name }, isRegistryAway) => {
+      const lastMs = uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
+      if (now() - lastMs < WARN_EVERY_MS) return
+      uncheckedAtMs.set(name, now())
+      const why = isRegistryAway ? 'the registry is away' : 'its package has no such block'
+      log.warn({ function: name }, `inputs are not validated: ${why}`)
+    },
+    configuration: (config, block) => {
+      if (checked.get(config) === block) return
+      checked.set(config, block)
+      const settable = new Set(block.inputs.keys())
+      const errors = findInputIssues(block, toConfiguredInputs(config), settable)
+      if (errors.length === 0) return
+      log.warn({ function: config.name, errors }, 'values of the configuration do not fit the function')
+    },
   }
 }

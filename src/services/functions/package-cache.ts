@@ -32,14 +32,14 @@ export type PackageCacheDeps = {
   now: () => number
   /** Most milliseconds that a look-up takes, because runs wait for it. */
   lookUpMs: number
-  /** Called when a look-up failed, with the code of the failure. */
+  /** Called after a failed look-up, with the code of its failure. */
   onFailure?: (wanted: PackageVersion, code: string) => void
 }
 
 type Entry = { found: PackageSchemas | undefined; askedAtMs: number; failedAtMs: number; bytes: number }
 
 export function createPackageCache({ registry, now, lookUpMs, onFailure }: PackageCacheDeps): PackageCache {
-  const cache = new EntryCache()
+  const cache = createEntryCache()
   const pending = new Map<string, Promise<PackageSchemas | undefined>>()
 
   const lookUp = async (key: string, caller: Caller, wanted: PackageVersion) => {
@@ -113,30 +113,31 @@ function keyOf(credentialID: string, { packageName, packageVersion }: PackageVer
 }
 
 /** Drops the least recently used entries beyond the bounds. A Map keeps the order of insertion. */
-class EntryCache {
-  readonly #entries = new Map<string, Entry>()
-  #bytes = 0
+type EntryCache = { get(key: string): Entry | undefined; put(key: string, entry: Entry): void }
 
-  get(key: string): Entry | undefined {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry
+function createEntryCache(): EntryCache {
+  const entries = new Map<string, Entry>()
+  let bytes = 0
+  const drop = (key: string) => {
+    bytes -= entries.get(key)?.bytes ?? 0
+    entries.delete(key)
   }
-
-  put(key: string, entry: Entry): void {
-    this.#drop(key)
-    this.#entries.set(key, entry)
-    this.#bytes += entry.bytes
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) return
-      this.#drop(oldest)
-    }
-  }
-
-  #drop(key: string): void {
-    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
-    this.#entries.delete(key)
+  return {
+    get: (key) => {
+      const entry = entries.get(key)
+      if (entry === undefined) return undefined
+      entries.delete(key)
+      entries.set(key, entry)
+      return entry
+    },
+    put: (key, entry) => {
+      drop(key)
+      entries.set(key, entry)
+      bytes += entry.bytes
+      for (const oldest of entries.keys()) {
+        if (entries.size <= MAX_ENTRIES && bytes <= MAX_BYTES) return
+        drop(oldest)
+      }
+    },
   }
 }

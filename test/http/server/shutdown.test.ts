@@ -4,7 +4,7 @@ import { startTestGateway } from '../../support/gateway.ts'
 import { send } from '../../support/http.ts'
 import { within } from '../../support/within.ts'
 
-test('a store that does not let go holds up nobody: the end comes within the grace', async () => {
+test('a store that hangs does not delay the shutdown beyond its grace', async () => {
   const store = createMemoryStore({ now: Date.now })
   const gateway = await startTestGateway({
     store: { ...store, close: () => new Promise(() => {}) },

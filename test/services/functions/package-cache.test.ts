@@ -12,7 +12,7 @@ let emulator: Emulator
 let client: HttpClient
 let packageCache: PackageCache
 let failures: string[]
-/** The clock that the cache lives by. */
+/** The clock of the cache. */
 let nowMs: number
 
 beforeEach(async () => {
@@ -64,7 +64,7 @@ test('latest is resolved again after a minute', async () => {
   expect(lookUps()).toBe(2)
 })
 
-test('while the registry is away, what latest meant is used for an hour', async () => {
+test('while the registry is unavailable, a resolved latest is used for an hour', async () => {
   await versionOf('latest')
   const undo = emulator.misbehave('package-info', { kind: 'status', status: 503 }, Number.POSITIVE_INFINITY)
   nowMs += 61_000
@@ -80,7 +80,7 @@ test('while the registry is away, what latest meant is used for an hour', async 
   expect(await versionOf('latest')).toBe('1.1.0')
 })
 
-test('a failure is not remembered for long, and holds nobody up meanwhile', async () => {
+test('a failure is remembered for a short time, in which no look-up is made', async () => {
   emulator.misbehave('package-info', { kind: 'status', status: 500 })
   expect(await versionOf('1.0.0')).toBeUndefined()
   expect(await versionOf('1.0.0')).toBeUndefined()
@@ -90,14 +90,14 @@ test('a failure is not remembered for long, and holds nobody up meanwhile', asyn
   expect(lookUps()).toBe(2)
 })
 
-test('callers of different keys share nothing', async () => {
+test('callers with different keys share nothing', async () => {
   await versionOf('1.0.0')
   expect(await versionOf('1.0.0', callerWith('key-b'))).toBe('1.0.0')
   expect(await versionOf('1.0.0', callerWith('key-c'))).toBeUndefined()
   expect(lookUps()).toBe(3)
 })
 
-test('a version other than the one asked for is no answer', async () => {
+test('an answer with another version than the one asked for is ignored', async () => {
   const body = JSON.stringify({ packageName: '@test/pkg', packageVersion: '2.0.0', blocks: [] })
   emulator.misbehave('package-info', { kind: 'status', status: 200, body })
   expect(await versionOf('1.0.0')).toBeUndefined()
@@ -110,7 +110,7 @@ test('a tag must mean an exact version', async () => {
   expect(await versionOf('latest')).toBeUndefined()
 })
 
-test('no more than a thousand entries are kept, those used last', async () => {
+test('at most a thousand entries are kept, those used last', async () => {
   await versionOf('1.0.0')
   for (let nth = 1; nth <= 1_000; nth++) {
     if (nth % 100 === 0) await versionOf('1.0.0')
