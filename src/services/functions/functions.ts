@@ -5,13 +5,13 @@ import { findFixedInputs, mergeInputs, toConfiguredInputs } from '../../domain/f
 import { findInputIssues } from '../../domain/input-check.ts'
 import type { Issue } from '../../domain/issue.ts'
 import type { JsonObject } from '../../domain/json.ts'
-import type { Log } from '../../domain/log.ts'
 import type { FunctionConfig } from '../../domain/named-function.ts'
 import { isFunctionAllowed } from '../../domain/patterns.ts'
 import { GatewayError } from '../../errors.ts'
 import type { CallerRegistry } from '../callers/caller-registry.ts'
 import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
+import type { ServiceLog } from '../service-log.ts'
 import type { PackageCache } from './package-cache.ts'
 
 /** One warning per function in this time says that its inputs are not validated. */
@@ -41,7 +41,7 @@ export type NamedFunctionsDeps = {
   callerRegistry: Pick<CallerRegistry, 'current'>
   packageCache: PackageCache
   now: () => number
-  log: Pick<Log, 'warn'>
+  log: ServiceLog
 }
 
 /** A function with the exact version to run and the block to validate against, as far as they are known. */
@@ -85,7 +85,7 @@ export function createNamedFunctions(deps: NamedFunctionsDeps): NamedFunctions {
   }
 }
 
-function findIssues({ config, block }: Resolved, inputs: JsonObject): Issue[] {
+function findProblems({ config, block }: Resolved, inputs: JsonObject): Issue[] {
   const fixed = findFixedInputs(config, inputs)
   if (block === undefined) return fixed
   const present = new Set([...Object.keys(config.inputs), ...Object.keys(config.fixed)])
@@ -98,8 +98,15 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   const { config, packageVersion } = resolved
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
-  const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
-  return { ...create, functionName, inputProblems: findIssues(resolved, inputs) }
+  const inputProblems = findProblems(resolved, inputs)
+  return toCreateRequest({
+    packageName,
+    packageVersion,
+    blockName,
+    inputValues,
+    functionName,
+    inputProblems,
+  })
 }
 
 /** Warnings about functions for the operator, limited in number. */
@@ -110,7 +117,7 @@ type Warnings = {
   configuration(config: FunctionConfig, block: BlockSchema): void
 }
 
-function createWarnings(log: Pick<Log, 'warn'>, now: () => number): Warnings {
+function createWarnings(log: ServiceLog, now: () => number): Warnings {
   const uncheckedAtMs = new Map<string, number>()
   const checked = new WeakMap<FunctionConfig, BlockSchema>()
   return {

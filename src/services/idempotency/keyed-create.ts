@@ -10,7 +10,6 @@ import {
   toRecordKey,
   writeRecord,
 } from '../../domain/idempotency.ts'
-import type { Log } from '../../domain/log.ts'
 import type { FinishedTask } from '../../domain/task.ts'
 import type { SearchTimes } from '../../domain/task-search.ts'
 import { type FailureCode, GatewayError } from '../../errors.ts'
@@ -18,6 +17,7 @@ import type { Store } from '../../store/store.ts'
 import type { Owners } from '../callers/owners.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
+import type { ServiceLog } from '../service-log.ts'
 import { createTaskListings, type ReadPage } from '../tasks/list-scan.ts'
 import { createProcessLease, type ProcessLease } from './process-lease.ts'
 import { claimTask, createRecover, type Finding, type Recover } from './recovery.ts'
@@ -86,7 +86,7 @@ export type IdempotencyDeps = {
   drain: Drain
   readPage: ReadPage
   now: () => number
-  log: Pick<Log, 'warn'>
+  log: ServiceLog
   /** Left out: `IDEMPOTENCY_TIMES`. */
   times?: Partial<IdempotencyTimes> | undefined
 }

@@ -1,6 +1,5 @@
 import type { TaskApi } from '../../cloud/task-api.ts'
 import type { CreateRequest } from '../../domain/create-request.ts'
-import type { Log } from '../../domain/log.ts'
 import type { Trace } from '../../domain/trace.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Limits } from '../callers/caller-limits.ts'
@@ -11,6 +10,7 @@ import type { Drain } from '../drain.ts'
 import type { ValidateDirectInputs } from '../functions/input-validation.ts'
 import type { CreatedTask, Idempotency, KeyUse, MadeTask } from '../idempotency/keyed-create.ts'
 import { retryInBackground } from '../idempotency/retry-write.ts'
+import type { ServiceLog } from '../service-log.ts'
 import type { Breaker } from './breaker.ts'
 
 /**
@@ -32,7 +32,7 @@ export type CreateTaskDeps = {
   idempotency: Idempotency
   breaker: Breaker
   now: () => number
-  log: Pick<Log, 'warn'>
+  log: ServiceLog
   /** Left out, the inputs of plain creates are not looked at. */
   validateDirectInputs?: ValidateDirectInputs | undefined
 }
