@@ -1,11 +1,11 @@
-/** One problem in a request: where (a JSON Pointer, a query name, a header name) and what. */
-export type Issue = { path: string; message: string }
+import type { Issue } from './domain/issue.ts'
+import type { FailedTask } from './domain/task.ts'
 
 /**
- * Everything that can go wrong on purpose: a closed union, turned into an answer by `describeFailure`
- * alone. `detail` reaches the caller, so it is written by us and holds no host, address, file or secret;
- * only `task_failed`, `insufficient_quota` and `upstream_rejected` carry upstream's own words.
- * `retryAfterSeconds` is a whole number from 1.
+ * Every expected failure: a closed union that only `describeFailure` turns into an answer. `detail` reaches
+ * the caller, so we write it ourselves, without hosts, addresses, files or secrets; only `task_failed`,
+ * `insufficient_quota` and `upstream_rejected` carry upstream's own text. `retryAfterSeconds` is a whole
+ * number from 1.
  */
 export type Failure =
   | { code: 'invalid_request'; detail: string; errors?: readonly Issue[] }
@@ -40,8 +40,8 @@ export type Failure =
 export type FailureCode = Failure['code']
 
 /**
- * The one exception of ours: a failure on its way up. `taskID` is set once the task is known to exist,
- * so that no answer after a create loses it.
+ * Our only exception class: a failure on its way to the caller. `taskID` is set once the task is known to
+ * exist, so that every answer after a create names it.
  */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
@@ -55,12 +55,12 @@ export class GatewayError extends Error {
   }
 }
 
-/** What a failure looks like from outside, whichever door it leaves by. */
+/** A failure as callers see it, the same over HTTP and MCP. */
 export type FailureAnswer = {
   status: number
   title: string
   detail: string
-  /** Whether the same request may be sent again as it is without being paid twice. */
+  /** Whether the caller can repeat the same request without paying twice. */
   retryable: boolean
   retryAfterSeconds?: number
   allow?: readonly string[]
@@ -101,10 +101,30 @@ const STATUS_BY_CODE: {
   upstream_rejected: [400, 'Rejected by upstream', false],
 }
 
-/** Seconds after which the failures that name no time of their own are worth another try. */
+/** When to retry after failures that carry no time of their own. */
 const RETRY_AFTER_SECONDS = { draining: 1, store_unavailable: 5 } as const
 
-/** The one mapping from failures to answers. */
+/** What is thrown as a failure: a `GatewayError` has one, anything else is a fault of ours. */
+export function toFailure(error: unknown): Failure {
+  return error instanceof GatewayError ? error.failure : { code: 'internal' }
+}
+
+/** The task that an error is about, if it names one. */
+export function taskIDOfError(error: unknown): string | undefined {
+  return error instanceof GatewayError ? error.taskID : undefined
+}
+
+/** A task that failed, as a failure: `insufficient_quota` when its message is about quota. */
+export function toTaskFailure({ message, quota }: FailedTask): Failure {
+  return { code: quota ? 'insufficient_quota' : 'task_failed', detail: message }
+}
+
+/** Whether a failure is how a task ended, given that it is about a task at all. */
+export function isTaskFailure({ code }: Failure): boolean {
+  return code === 'task_failed' || code === 'insufficient_quota'
+}
+
+/** The only mapping from failures to answers. */
 export function describeFailure(failure: Failure): FailureAnswer {
   const [status, title, retryable] = STATUS_BY_CODE[failure.code]
   const answer: FailureAnswer = { status, title, detail: detailOf(failure), retryable }
@@ -125,21 +145,21 @@ function detailOf(failure: Failure): string {
   if ('detail' in failure) return failure.detail
   switch (failure.code) {
     case 'insufficient_scope':
-      return `This needs the scope ${failure.scope}.`
+      return `Use a token that has the scope ${failure.scope}.`
     case 'not_found':
       return `There is no such ${failure.what}.`
     case 'method_not_allowed':
-      return `This route takes ${failure.allow.join(', ')}.`
+      return `Use one of the methods of this route: ${failure.allow.join(', ')}.`
     case 'too_large':
-      return `${failure.what} is larger than the ${failure.limitBytes} bytes allowed.`
+      return `${failure.what} is larger than the limit of ${failure.limitBytes} bytes.`
     case 'unsupported_media_type':
-      return `This route takes ${failure.expected}.`
+      return `This route accepts ${failure.expected}.`
     case 'idempotency_key_reused':
-      return 'This Idempotency-Key was used for another request.'
+      return 'This Idempotency-Key belongs to a different request. Use a new key.'
     case 'create_outcome_unknown':
-      return 'Whether the task was created could not be found out. Look at the task list before sending it anew.'
+      return 'The task may or may not have been created. Check the task list before you create it again.'
     case 'upstream_rate_limited':
-      return 'Upstream asks for fewer requests.'
+      return 'Upstream asks for fewer requests. Retry after the time in Retry-After.'
     case 'internal':
       return 'Something went wrong in the gateway.'
     case 'upstream_unreachable':
@@ -147,14 +167,14 @@ function detailOf(failure: Failure): string {
     case 'upstream_error':
       return 'Upstream answered with an error.'
     case 'upstream_auth_failed':
-      return "Upstream did not accept the gateway's own credential: its operator has to mend that."
+      return "Upstream rejected the gateway's own credential. Ask the operator of the gateway to fix it."
     case 'upstream_timeout':
       return 'Upstream took too long to answer.'
     case 'upstream_unavailable':
-      return 'Upstream is not available at the moment.'
+      return 'Upstream is not available right now. Retry after the time in Retry-After.'
     case 'draining':
-      return 'This gateway is shutting down.'
+      return 'This gateway is shutting down. Send the request again.'
     case 'store_unavailable':
-      return 'What must not be lost cannot be written down at the moment.'
+      return "The request can't be persisted right now."
   }
 }

@@ -105,7 +105,7 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
     random,
     notFoundMs: deadlines.notFoundMs,
   })
-  const packageInfo = createPackageCache({
+  const packageCache = createPackageCache({
     registry: cloud.registry,
     now,
     lookUpMs: deadlines.lookUpMs,
@@ -114,7 +114,7 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
   const times = { attemptMs: deadlines.createMs + CREATE_MARGIN_MS, ...parts.idempotencyTimes }
   const idempotency = createIdempotency({ store, owners, drain, readPage, now, log, times })
   const breaker = createBreaker(now, random)
-  const validateDirectInputs = config.validateInputs ? createInputValidation(packageInfo) : undefined
+  const validateDirectInputs = config.validateInputs ? createInputValidation(packageCache) : undefined
   const createTask = createCreateTask({
     api,
     owners,
@@ -137,11 +137,11 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
     admission,
     poller,
     directory,
-    identify: createIdentify({ ...toIdentifyOptions(config), directory }),
+    identify: createIdentify({ ...toIdentifyOptions(config), callerRegistry: directory }),
     limits,
     tasks: createTasks(api, owners),
     packages: createPackages(cloud.registry),
-    functions: createNamedFunctions(() => directory.current().functions, { packageInfo, now, log }),
+    functions: createNamedFunctions({ callerRegistry: directory, packageCache, now, log }),
     runs: createRuns({ api, createTask, owners, poller, admission, drain, limits, now }),
     uploads: createUploads({ ...uploadParts, maxUploadBytes, random }),
     spool,

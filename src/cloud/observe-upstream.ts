@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { toFailure } from '../errors.ts'
 import type { CallContext, Upstream } from './upstream.ts'
 
 /** Gets every finished call: `outcome` is `success`, `abandoned` or the code of the failure. */
@@ -25,5 +25,5 @@ export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, no
 /** A call that was aborted because no request waits for it any more is not a failure of upstream. */
 function toOutcome(error: unknown, context: CallContext): string {
   if (context.signal?.aborted) return 'abandoned'
-  return error instanceof GatewayError ? error.failure.code : 'internal'
+  return toFailure(error).code
 }

@@ -1,42 +1,42 @@
 import { isJsonObject } from './json.ts'
 import { type JsonSchema, type SchemaBudget, toStandaloneSchema } from './json-schema.ts'
 import { isBlockName, isPackageName, isPackageVersion } from './names.ts'
-import { type Checkable, toCheckable } from './validatable-schema.ts'
+import { toValidatable, type ValidatableSchema } from './validatable-schema.ts'
 
-/** More handles of a block and more blocks of a package than any honest one has. */
+/** Bounds far above real packages: handles of a block, blocks of a package, characters of a description. */
 const MAX_HANDLES = 500
 const MAX_BLOCKS = 1_000
 const MAX_TEXT = 4_096
 /** Nodes of all schemas of a package; a small answer can unfold into many. */
 const MAX_PACKAGE_NODES = 50_000
 
-/** An input of a block. `schema` is shown; `check` is what values are checked with. */
+/** An input of a block. Callers see `schema`; values are validated with `check`. */
 export type BlockInput = {
   readonly schema: JsonSchema
-  readonly check: Checkable
+  readonly check: ValidatableSchema
   readonly required: boolean
 }
 
-/** What the registry says of a block, as far as it concerns its callers. */
+/** A block as far as its callers need it. */
 export type BlockSchema = {
   readonly description: string | undefined
   readonly inputs: ReadonlyMap<string, BlockInput>
-  /** Inputs that exist and can't be set through the API: credentials. */
+  /** Inputs that exist but can't be set through the API: credentials. */
   readonly unsettable: ReadonlySet<string>
   /** JSON Schema of the object of outputs. */
   readonly output: Readonly<Record<string, unknown>>
 }
 
-/** A package as the registry tells it; the version is the exact one, whatever was asked for. */
+/** A package from the registry. The version is the exact one, also when a tag was asked for. */
 export type PackageSchemas = {
   readonly packageName: string
   readonly packageVersion: string
   readonly blocks: ReadonlyMap<string, BlockSchema>
-  /** How many nodes its schemas have: what keeping it costs. */
+  /** How many nodes its schemas have, for estimating their memory. */
   readonly nodes: number
 }
 
-/** Reads the registry's answer; undefined when it is none. What is odd inside takes anything. */
+/** Reads the registry's answer; undefined if it is not a package. A malformed schema inside accepts any value. */
 export function toPackageSchemas(info: unknown): PackageSchemas | undefined {
   if (!isJsonObject(info)) return undefined
   const { packageName, packageVersion, blocks } = info
@@ -70,7 +70,7 @@ function isCredential({ json_schema: schema }: Handle): boolean {
   return isJsonObject(schema) && schema.contentMediaType === 'oomol/credential'
 }
 
-/** Optional and required as the registry means it (oomol-api.md). */
+/** Whether an input is optional follows the rules in oomol-api.md. */
 function toInput(handle: Handle, budget: SchemaBudget): BlockInput {
   const { value, nullable } = handle
   const schema = toHandleSchema(handle, budget)
@@ -79,7 +79,7 @@ function toInput(handle: Handle, budget: SchemaBudget): BlockInput {
   const hasValue = value !== undefined && value !== null
   const optional = hasValue || hasDefault || (nullable === true && value === null)
   const shown = hasValue ? withKeys(schema, { default: value }) : schema
-  return { schema: shown, check: toCheckable(schema), required: !optional }
+  return { schema: shown, check: toValidatable(schema), required: !optional }
 }
 
 function toOutput(block: Handle, budget: SchemaBudget): Record<string, unknown> {
@@ -90,7 +90,7 @@ function toOutput(block: Handle, budget: SchemaBudget): Record<string, unknown> 
   return { type: 'object', properties: Object.fromEntries(properties) }
 }
 
-/** The schema of a handle with its description; a handle without a schema takes anything. */
+/** The schema of a handle with its description; a handle without a schema accepts any value. */
 function toHandleSchema(
   { json_schema: given, nullable, description }: Handle,
   budget: SchemaBudget,
@@ -104,7 +104,7 @@ function toHandleSchema(
 function orNull(schema: JsonSchema): JsonSchema {
   if (schema === true) return true
   if (schema === false) return { type: 'null' }
-  // The plain form where it says the same: clients draw better forms from it.
+  // The plain form where it means the same, because clients draw better forms from it.
   const isPlain = typeof schema.type === 'string' && schema.enum === undefined && schema.const === undefined
   const combines = ['allOf', 'anyOf', 'not', 'oneOf'].some((keyword) => schema[keyword] !== undefined)
   if (isPlain && !combines)

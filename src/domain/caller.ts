@@ -1,6 +1,6 @@
 import type { Secret } from './secret.ts'
 
-/** What a caller may do at all; every route of a surface names the one it needs. */
+/** What a caller may do; every route behind a token names the scope it needs. */
 export const SCOPES = [
   'run',
   'tasks:read',
@@ -11,10 +11,10 @@ export const SCOPES = [
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
-/** What a token has when nobody said otherwise. */
+/** The scopes of a token for which none are configured. */
 export const PLAIN_SCOPES: readonly Scope[] = ['run', 'tasks:read', 'files:write', 'queue:read']
 
-/** Limits of one caller; left out means no limit of its own. */
+/** Limits of one caller. Without a member the caller has no such limit. */
 export type CallerLimits = {
   readonly requestsPerMinute?: number
   readonly createsPerMinute?: number
@@ -23,17 +23,17 @@ export type CallerLimits = {
   readonly uploadBytes?: number
 }
 
-/** The rules one caller lives under. Patterns are as `domain/patterns.ts` reads them; an empty list allows none. */
+/** The rules of one caller. Patterns are as `domain/patterns.ts` reads them; an empty list allows none. */
 export type CallerRules = {
   readonly scopes: ReadonlySet<Scope>
   readonly packages: readonly string[]
   readonly functions: readonly string[]
-  /** Exact browser origins this caller may come from beside `ALLOWED_ORIGINS`. */
+  /** Exact browser origins that this caller may use besides `ALLOWED_ORIGINS`. */
   readonly origins: readonly string[]
   readonly limits: CallerLimits
 }
 
-/** The rules of a caller that has none of its own: a token given by environment alone, or anyone. */
+/** The rules of a caller without configured ones: a token given only by environment, or anyone. */
 export const PLAIN_RULES: CallerRules = {
   scopes: new Set(PLAIN_SCOPES),
   packages: ['*'],
@@ -42,13 +42,13 @@ export const PLAIN_RULES: CallerRules = {
   limits: {},
 }
 
-/** An app that may call, as configured. */
+/** A configured caller. */
 export type CallerConfig = {
-  /** `isCallerID`; unique. Owners of tasks are kept by it, so it outlives its tokens. */
+  /** `isCallerID`; unique. Task owners are recorded under it, so it outlives its tokens. */
   readonly id: string
   /** SHA-256 of each token (`hashToken`), at least one; several while rotating. */
   readonly tokenHashes: readonly Buffer[]
   readonly rules: CallerRules
-  /** The OOMOL key this caller acts with; left out: the organisation's. */
+  /** The OOMOL key that this caller's requests are sent with; without it, the organisation's. */
   readonly apiKey?: Secret
 }

@@ -4,27 +4,27 @@ import type { JsonSchema } from './json-schema.ts'
 import type { FunctionConfig } from './named-function.ts'
 import { STORAGE_PREFIX } from './validatable-schema.ts'
 
-/** What a caller is told of a function. Nothing of `fixed`, not even its names. */
+/** A function as its callers see it, without its fixed inputs: not even their names. */
 export type FunctionDescription = {
   name: string
   /** May be empty. */
   description: string
   packageName: string
-  /** The version that runs right now; as configured while the registry is away. */
+  /** The version that runs now; as configured while the registry is unavailable. */
   packageVersion: string
   blockName: string
-  /** False while the registry is away: then any inputs are passed on. */
+  /** False while the registry is unavailable: then inputs are passed on unchecked. */
   validated: boolean
   /** JSON Schema of the inputs, with the defaults. */
   inputSchema: Readonly<Record<string, unknown>>
   outputSchema: Readonly<Record<string, unknown>>
   defaults: Readonly<Record<string, unknown>>
-  /** How long a run waits by default; left out: as the gateway does. */
+  /** How long a run waits by default; without it, the gateway's default applies. */
   waitMs?: number
   example: { inputs: Readonly<Record<string, unknown>>; curl: string }
 }
 
-/** Describes a function by its block, or without it while the registry is away. */
+/** Describes a function by its block, or without it while the registry is unavailable. */
 export function describeFunction(
   config: FunctionConfig,
   packageVersion: string,
@@ -81,7 +81,7 @@ function withDefault(schema: JsonSchema, value: unknown): JsonSchema {
   return typeof schema === 'boolean' ? { default: value } : { ...schema, default: value }
 }
 
-/** A value for each input that has to be given. */
+/** A value for each required input. */
 function toExampleInputs(
   { inputs: defaults, fixed }: FunctionConfig,
   block: BlockSchema | undefined,
@@ -146,7 +146,7 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value.slice(0, 10) : []
 }
 
-/** A command to paste into a shell: in single quotes nothing is special but the quote itself. */
+/** A command to paste into a shell. Inside single quotes only the quote itself is special. */
 function toCurl(name: string, inputs: object): string {
   const body = JSON.stringify(inputs).replaceAll("'", "'\\''")
   return [

@@ -1,16 +1,17 @@
 import type { BlockSchema } from './block-schema.ts'
-import { type InputProblem, toPointer, UNKNOWN_INPUT } from './input-check.ts'
+import { toPointer, UNKNOWN_INPUT } from './input-check.ts'
+import type { Issue } from './issue.ts'
 import { isJsonObject, JsonError, type JsonObject, parseJsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { FunctionConfig } from './named-function.ts'
 
-/** The inputs that a caller must not name. They are answered as if they did not exist: what is fixed is not told. */
-export function findFixedInputs({ fixed }: FunctionConfig, inputs: JsonObject): InputProblem[] {
+/** Issues for the fixed inputs that a caller set. The text is that of an unknown input, so fixed names stay hidden. */
+export function findFixedInputs({ fixed }: FunctionConfig, inputs: JsonObject): Issue[] {
   const named = inputs.members.filter(({ name }) => Object.hasOwn(fixed, name))
   return named.map(({ name }) => ({ path: toPointer(name), message: UNKNOWN_INPUT }))
 }
 
-/** What goes upstream: the caller's inputs byte for byte, the defaults of those it left out, what is fixed. */
+/** The inputs that go upstream: the caller's byte for byte, the defaults of those it left out, the fixed values. */
 export function mergeInputs({ inputs: defaults, fixed }: FunctionConfig, inputs: JsonObject): Buffer {
   const members = inputs.members.filter(({ name }) => !Object.hasOwn(fixed, name))
   const given = new Set(members.map(({ name }) => name))
@@ -21,7 +22,7 @@ export function mergeInputs({ inputs: defaults, fixed }: FunctionConfig, inputs:
   ])
 }
 
-/** The values that the configuration gives, to be checked as if a caller had sent them. */
+/** The values of the configuration as inputs, so that they can be checked as a caller's are. */
 export function toConfiguredInputs({ inputs, fixed }: FunctionConfig): JsonObject {
   const value = { ...inputs, ...fixed }
   const members = Object.entries(value).map(([name, item]) => ({ name, bytes: toBytes(item) }))
@@ -32,26 +33,26 @@ export function toConfiguredInputs({ inputs, fixed }: FunctionConfig): JsonObjec
 export type FormField = { name: string; text: string } | { name: string; url: string }
 
 /**
- * Inputs from the fields of a form, each typed by its schema: where a string is taken, a text is that string
- * as it is, else it is JSON, passed on byte for byte. A file is its URL; several files under one name are a
- * list, and so is a single one where only a list is taken. Without a block every text is a string.
+ * Inputs from the fields of a form, each typed by its schema. Where the schema accepts a string, a text is that
+ * string; otherwise it is JSON, passed on byte for byte. A file is its URL. Several files under one name are a
+ * list, and so is a single file where the schema accepts only a list. Without a block every text is a string.
  */
 export function toFunctionInputs(
   fields: readonly FormField[],
   block: BlockSchema | undefined,
-): { inputs: JsonObject } | { problems: InputProblem[] } {
-  const problems: InputProblem[] = []
+): { inputs: JsonObject } | { issues: Issue[] } {
+  const issues: Issue[] = []
   const members = [...groupByName(fields)].flatMap(([name, group]) => {
     const bytes = toMember(group, block?.inputs.get(name)?.schema ?? true)
     if (typeof bytes !== 'string') return [{ name, bytes }]
-    problems.push({ path: toPointer(name), message: bytes })
+    issues.push({ path: toPointer(name), message: bytes })
     return []
   })
-  if (problems.length > 0) return { problems }
+  if (issues.length > 0) return { issues }
   try {
     return { inputs: parseJsonObject(joinMembers(members)) }
   } catch (error) {
-    if (error instanceof JsonError) return { problems: [{ path: '', message: error.message }] }
+    if (error instanceof JsonError) return { issues: [{ path: '', message: error.message }] }
     throw error
   }
 }
@@ -66,7 +67,7 @@ function groupByName(fields: readonly FormField[]): Map<string, FormField[]> {
   return groups
 }
 
-/** The value of one input as JSON, or what is wrong with it. */
+/** The value of one input as JSON, or a text that says what is wrong with it. */
 function toMember(group: readonly FormField[], schema: JsonSchema): Buffer | string {
   const types = typesOf(schema)
   const takesText = types === undefined || types.has('string')
@@ -75,7 +76,7 @@ function toMember(group: readonly FormField[], schema: JsonSchema): Buffer | str
     return takesText ? toBytes(first.text) : toJsonValue(first.text, types)
   }
   const urls = group.flatMap((field) => ('url' in field ? [field.url] : []))
-  if (urls.length !== group.length) return 'stands more than once'
+  if (urls.length !== group.length) return 'appears more than once'
   const isList = urls.length > 1 || (!takesText && types.has('array'))
   return toBytes(isList ? urls : urls[0])
 }

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto'
 
 /**
- * The inputs of a task in a form that can be kept and compared but not read: a hash of each name and of
- * each value, whatever the order of names and the spelling of numbers and texts.
+ * The inputs of a task in a form that can be stored and compared but not read: a hash of each name and of each
+ * value. The order of names and the spelling of numbers and strings do not matter.
  */
 export type InputDigest = Readonly<Record<string, string>>
 
-/** More members than a form has; a digest of more is not made. */
+/** Inputs with more members than any form have no digest. */
 const MAX_MEMBERS = 200
-/** Deeper than any input that the gateway takes. */
+/** Deeper than any input that the gateway accepts. */
 const MAX_DEPTH = 200
 
-/** The digest of parsed inputs; undefined when they are too many or too deep to be compared. */
+/** The digest of parsed inputs; undefined if they are too many or too deep to compare. */
 export function digestInputs(inputs: Readonly<Record<string, unknown>>): InputDigest | undefined {
   const names = Object.keys(inputs)
   if (names.length > MAX_MEMBERS) return undefined
@@ -25,8 +25,8 @@ export function digestInputs(inputs: Readonly<Record<string, unknown>>): InputDi
 }
 
 /**
- * Whether inputs that upstream shows are those that were sent. `unclear`: one side is not known, or upstream
- * shows more than was sent, which may be its own defaults.
+ * Whether the inputs that upstream shows are those that were sent. `unclear`: one side is unknown, or upstream
+ * shows more than was sent, which may be its defaults.
  */
 export function compareInputs(
   sent: InputDigest | undefined,
@@ -37,7 +37,7 @@ export function compareInputs(
   return Object.keys(shown).length === Object.keys(sent).length ? 'equal' : 'unclear'
 }
 
-/** JSON with the names of each object in order; undefined when it is nested too deep. */
+/** JSON with the names of each object in order; undefined if it is nested too deep. */
 function canonicalJson(value: unknown, depth: number): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   if (depth === MAX_DEPTH) return undefined

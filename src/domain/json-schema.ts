@@ -3,7 +3,7 @@ import { isJsonObject } from './json.ts'
 /** A JSON Schema that came from outside: a JSON object, or true (anything) or false (nothing). */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
 
-/** Nodes of one schema, deeper levels and more nodes than any honest one has. */
+/** Bounds of one schema, far above real ones. */
 const MAX_DEPTH = 30
 const MAX_NODES = 1_000
 
@@ -25,7 +25,7 @@ const ONE: ReadonlySet<string> = new Set([
 const LIST: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'items', 'oneOf', 'prefixItems'])
 const NAMED: ReadonlySet<string> = new Set(['dependentSchemas', 'patternProperties', 'properties'])
 
-/** What names a schema or another one. Nothing here is ever fetched. */
+/** Keywords that name a schema or refer to one. Nothing is ever fetched. */
 const IDENTITY: ReadonlySet<string> = new Set([
   '$anchor',
   '$defs',
@@ -41,15 +41,15 @@ const IDENTITY: ReadonlySet<string> = new Set([
   'id',
 ])
 
-/** What is left to spend on schemas; both kinds of hostile growth, deep and wide, use it up. */
+/** The nodes that a package's schemas may still use, so that neither deep nor wide ones exhaust memory. */
 export type SchemaBudget = { nodes: number }
 
 class TooLarge extends Error {}
 
 /**
- * A schema that stands on its own: references into itself are replaced by what they mean, and whatever
- * refers elsewhere or to a schema around it takes anything. Keys that JSON Schema does not know are kept. A
- * schema beyond the bounds, or beyond what `budget` has left, takes anything as a whole.
+ * A standalone schema: references into it are replaced by what they refer to; a reference to elsewhere, or to
+ * a schema around it, accepts any value. Keys that JSON Schema does not know are kept. A schema that exceeds
+ * the bounds or the `budget` accepts any value as a whole.
  */
 export function toStandaloneSchema(schema: unknown, budget: SchemaBudget): JsonSchema {
   try {
@@ -70,7 +70,7 @@ class Inliner {
     this.#budget = budget
   }
 
-  /** `within`: the references that this schema stands in, so that none is followed round. */
+  /** `within`: the references that led to this schema, so that none is followed in a circle. */
   schema(schema: unknown, depth: number, within: readonly string[]): JsonSchema {
     if (typeof schema === 'boolean') return schema
     if (!isJsonObject(schema)) return true
@@ -104,7 +104,7 @@ class Inliner {
     return target === undefined ? true : this.schema(target, depth + 1, [...within, reference])
   }
 
-  /** Any other value, bounded as the schemas are. */
+  /** Any other value, under the same bounds. */
   #plain(value: unknown, depth: number): unknown {
     if (Array.isArray(value)) {
       this.#spend(depth)
@@ -124,7 +124,7 @@ class Inliner {
   }
 }
 
-/** What a reference such as `#` or `#/$defs/point` means in its own document; undefined when it means nothing there. */
+/** The target of a reference such as `#` or `#/$defs/point` in its own document, or undefined. */
 function resolvePointer(root: unknown, reference: string): unknown {
   if (reference === '#') return root
   if (!reference.startsWith('#/')) return undefined
@@ -143,7 +143,7 @@ function decodePart(part: string): string {
   try {
     text = decodeURIComponent(part)
   } catch {
-    // Not percent-encoded after all: it is its own name.
+    // Not percent-encoded, so the part is the name itself.
   }
   return text.replaceAll('~1', '/').replaceAll('~0', '~')
 }

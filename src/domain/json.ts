@@ -1,22 +1,22 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Deeper than any real input, far from what breaks a serialiser further on. */
+/** Deeper than any real input, far below what breaks a serialiser. */
 const MAX_JSON_DEPTH = 100
 
-/** More members than any real body has: each costs a hundred times its bytes to be taken apart. */
+/** More members than any real body has. Parsing one costs a hundred times its bytes. */
 export const MAX_JSON_MEMBERS = 10_000
 
-/** Where the value of one top-level member stands in the text it was read from, byte for byte. */
+/** One top-level member; `bytes` is its value as it came. */
 export type JsonMember = { name: string; bytes: Buffer }
 
-/** A JSON object as it came: its bytes, its parsed value, and its top-level members as bytes. */
+/** A JSON object: its bytes as they came, its parsed value, and its top-level members as bytes. */
 export type JsonObject = {
   bytes: Buffer
   value: { readonly [name: string]: unknown }
   members: readonly JsonMember[]
 }
 
-/** Why a text is not taken as a JSON object; `message` is written for the caller. */
+/** Why a text is rejected as a JSON object; `message` is written for the caller. */
 export class JsonError extends Error {
   override readonly name = 'JsonError'
 }
@@ -30,14 +30,14 @@ const BACKSLASH = 0x5c
 const COLON = 0x3a
 const COMMA = 0x2c
 
-/** `"__proto__":` in any spelling: no honest input has it, and it poisons whoever merges objects. */
+/** `"__proto__":` in any spelling. It pollutes prototypes in code that merges objects. */
 const PROTO_MEMBER =
   /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0074)(?:o|\\u006f)(?:_|\\u005f){2}"\s*:/i
 
 /**
- * Reads a JSON object without losing what parsing loses: a caller gets the parsed value to decide with
- * and the bytes to pass on. Throws `JsonError` when the text is not UTF-8, not JSON, not an object,
- * nested too deep, has too many members or one twice at the top level, or has a `__proto__`.
+ * Reads a JSON object as a parsed value to decide with and as bytes to pass on, because parsing changes
+ * numbers and strings. Throws `JsonError` if the text is not UTF-8, not JSON, not an object, too deep, has too
+ * many members, has a repeated name at the top level, or has a `__proto__`.
  */
 export function parseJsonObject(bytes: Buffer): JsonObject {
   checkShape(bytes)
@@ -47,15 +47,15 @@ export function parseJsonObject(bytes: Buffer): JsonObject {
   }
   const names = new Set<string>()
   for (const { name } of object.members) {
-    if (names.has(name)) throw new JsonError('A name stands twice at the top level of the body.')
+    if (names.has(name)) throw new JsonError('A name appears more than once at the top level of the body.')
     names.add(name)
   }
   return object
 }
 
 /**
- * The same for what is only passed on, bytes as they are: a task's result may be as deep as its block made
- * it, and hold any name. Throws `JsonError` when the text is not UTF-8, not JSON or not an object.
+ * The same for upstream's answers, which are only passed on: a task's result may be as deep as its block made
+ * it, with any names. Throws `JsonError` if the text is not UTF-8, not JSON or not an object.
  */
 export function parseForeignObject(bytes: Buffer): JsonObject {
   if (!isUtf8(bytes)) throw new JsonError('The body is not valid UTF-8.')
@@ -74,14 +74,14 @@ export function isJsonObject(value: unknown): value is { readonly [name: string]
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The bytes of the member of that name, or undefined; of one that stands twice the last, as parsers have it. */
+/** The bytes of the member of that name, or undefined; of a repeated name the last one, as parsers do. */
 export function memberBytes(object: JsonObject, name: string): Buffer | undefined {
   return object.members.findLast((member) => member.name === name)?.bytes
 }
 
 /**
- * The bytes of the last top-level member of that name in a text that is known to be a JSON object: the one
- * that parsing keeps. For answers that are passed on whatever else is in them.
+ * The bytes of the last top-level member of that name, the one that parsing keeps, in a text that is known to
+ * be a JSON object. For answers that are passed on with all their other members.
  */
 export function lastMemberBytes(bytes: Buffer, name: string): Buffer | undefined {
   return topLevelMembers(bytes).findLast((member) => member.name === name)?.bytes
@@ -101,7 +101,7 @@ export function arrayElements(bytes: Buffer): Buffer[] {
       const ends = byte === COMMA ? depth === 1 : --depth === 0
       if (!ends) continue
       const element = trimJsonSpace(bytes.subarray(start, at))
-      // Only the array without elements has an empty one.
+      // Only an empty array gives an empty element.
       if (element.length > 0) elements.push(element)
       start = at + 1
     }
@@ -116,7 +116,7 @@ function endOfString(bytes: Buffer, start: number): number {
   return at
 }
 
-/** Runs on text that may not be JSON, before anything recursive or costly sees it. */
+/** Checks text that may not be JSON before anything recursive or costly reads it. */
 function checkShape(bytes: Buffer): void {
   let depth = 0
   let members = 1

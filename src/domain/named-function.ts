@@ -9,8 +9,8 @@ export type FunctionConfig = {
   readonly description?: string
   /** Default values of inputs, which a caller may replace. JSON values. */
   readonly inputs: Readonly<Record<string, unknown>>
-  /** Values a caller can't set and need not see (they may come from secrets). JSON values; no key of `inputs`. */
+  /** Values that a caller can't set or see (they may be secrets). JSON values; no key of `inputs` is here. */
   readonly fixed: Readonly<Record<string, unknown>>
-  /** How long `POST /run/{function}` waits unless asked otherwise; left out: the gateway's default. */
+  /** How long `POST /run/{function}` waits by default; without it, the gateway's default applies. */
   readonly waitMs?: number
 }

@@ -1,7 +1,7 @@
 /*
- * What a name must look like before it is put into an upstream URL or compared with a rule. Routers decode
- * `%2f` and `%2e` inside parameters and `new URL()` folds `..`, so each of these is a closed alphabet that
- * cannot spell another path (traps.md, 8). Every pattern is anchored and linear.
+ * Checks of names before they go into an upstream URL or are compared with a rule. Routers decode `%2f` and
+ * `%2e` inside parameters and `new URL()` folds `..`, so each pattern is a closed alphabet that cannot spell
+ * another path (traps.md, 8). Every pattern is anchored and linear.
  */
 
 const PACKAGE_NAME = /^(?:@[A-Za-z0-9][\w.~-]{0,99}\/)?[A-Za-z0-9][\w.~-]{0,199}$/
@@ -11,10 +11,17 @@ const NOT_IN_BLOCK_NAME = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}/\\]/u
 const TASK_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
 const UPLOAD_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$/
 const FUNCTION_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/
+const WORKLOAD_ID = /^[\w.-]{1,200}$/
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 const CALLER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const BLOCK_NAME_LENGTH = 200
 
-/** `name` or `@scope/name`, as npm registries have them; never two dots in a row, so never a `..` segment. */
+/** The patterns of names that request schemas show, as JSON Schema's `pattern`. */
+export const TASK_ID_PATTERN = TASK_ID.source
+export const WORKLOAD_ID_PATTERN = WORKLOAD_ID.source
+export const IDEMPOTENCY_KEY_PATTERN = IDEMPOTENCY_KEY.source
+
+/** `name` or `@scope/name`, as npm registries have them; never two dots in a row, so no `..` segment. */
 export function isPackageName(text: string): boolean {
   return PACKAGE_NAME.test(text) && !text.includes('..')
 }
@@ -30,7 +37,7 @@ export function isBlockName(text: string): boolean {
   return fits && text.trim() === text && !NOT_IN_BLOCK_NAME.test(text)
 }
 
-/** The form is not documented; UUIDs are seen. */
+/** The form is not documented; observed ids are UUIDs. */
 export function isTaskID(text: string): boolean {
   return TASK_ID.test(text)
 }
@@ -45,7 +52,12 @@ export function isFunctionName(text: string): boolean {
   return FUNCTION_NAME.test(text)
 }
 
-/** The id of a configured caller. It holds no `:`, so `kind:…` can name callers that nobody configured. */
+/** An idempotency key, as a header or an argument: 1 to 255 visible ASCII characters. */
+export function isIdempotencyKey(value: unknown): value is string {
+  return typeof value === 'string' && IDEMPOTENCY_KEY.test(value)
+}
+
+/** The id of a configured caller. It has no `:`, so ids such as `user:…` never collide with it. */
 export function isCallerID(text: string): boolean {
   return CALLER_ID.test(text)
 }

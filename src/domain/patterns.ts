@@ -1,8 +1,8 @@
 import { isFunctionName, isPackageName, isPackageVersion } from './names.ts'
 
 /*
- * Patterns of rules. A `*` stands at the end of a name only, and in a version alone or after a dot, so that
- * matching is one comparison of prefixes: no backtracking, and no `1*` that lets `10.0` in by accident.
+ * Patterns of rules. A `*` is allowed only at the end of a name, and in a version alone or after a dot. So
+ * matching is a comparison of prefixes without backtracking, and no `1*` allows `10.0` by accident.
  *
  *   package:  `*`  `@acme/*`  `@acme/pdf-*`  `@acme/ocr`  and each of these with `@VERSION`
  *   VERSION:  `*`  `1.*`  `1.4.*`  `1.4.0`  `latest`; left out: every version
@@ -18,14 +18,14 @@ function splitPackagePattern(pattern: string): { name: string; version: string }
 }
 
 /**
- * Whether a sound name fits a sound pattern. A `*` after `@scope/` can't reach into a deeper path, because a
- * sound name has none; after an unscoped beginning it can't stand for a scope, because scopes begin with `@`.
+ * Whether a valid name matches a valid pattern. A `*` after `@scope/` can't match a deeper path, because a
+ * valid name has none; after an unscoped prefix it can't match a scope, because scopes begin with `@`.
  */
 function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
 }
 
-/** `1.*` is every version that goes on with a number after `1.`; a tag that looks like it is not. */
+/** `1.*` matches every version with a number after `1.`; it does not match a tag such as `1.x`. */
 function matchesVersion(pattern: string, version: string): boolean {
   if (pattern === '*') return true
   if (!pattern.endsWith('.*')) return pattern === version
@@ -34,8 +34,8 @@ function matchesVersion(pattern: string, version: string): boolean {
 }
 
 /**
- * Whether the rules let a caller run this package in this version, both being the very values that are sent
- * upstream. Default closed: no pattern, a malformed pattern, name or version, all say no.
+ * Whether the rules let a caller run this package in this version; pass the very values that are sent upstream.
+ * Closed by default: without a pattern, or with a malformed pattern, name or version, the answer is no.
  */
 export function isPackageAllowed(
   patterns: readonly string[],
@@ -50,7 +50,7 @@ export function isPackageAllowed(
   })
 }
 
-/** Whether the rules let a caller run the function of this name. Default closed, as for packages. */
+/** Whether the rules let a caller run the function of this name. Closed by default, as for packages. */
 export function isFunctionAllowed(patterns: readonly string[], name: string): boolean {
   if (!isFunctionName(name)) return false
   return patterns.some(
@@ -58,19 +58,19 @@ export function isFunctionAllowed(patterns: readonly string[], name: string): bo
   )
 }
 
-/** What is wrong with a package pattern, in words that do not repeat it; undefined if nothing is. */
+/** What is wrong with a package pattern, without repeating it; undefined if it is valid. */
 export function findPackagePatternProblem(pattern: string): string | undefined {
   const { name, version } = splitPackagePattern(pattern)
-  // A `*` at the end stands for some text: with a letter in its place the rest must be a sound name.
-  const nameIsSound = name === '*' || isPackageName(name.replace(/\*$/, 'x'))
-  if (!nameIsSound) return 'must be *, @scope/*, a package name, or one that ends in *'
-  const versionIsSound =
+  // With a letter in place of the final `*`, the pattern must be a valid name.
+  const isValidName = name === '*' || isPackageName(name.replace(/\*$/, 'x'))
+  if (!isValidName) return 'must be *, @scope/*, a package name, or one that ends in *'
+  const isValidVersion =
     version === '*' || isPackageVersion(version.replace(/^([0-9]+(?:\.[0-9]+)*)\.\*$/, '$1'))
-  return versionIsSound ? undefined : 'has a version that is neither *, nor like 1.*, nor an exact version'
+  return isValidVersion ? undefined : 'has a version that is neither *, nor like 1.*, nor an exact version'
 }
 
 /** The same for a function pattern. */
 export function findFunctionPatternProblem(pattern: string): string | undefined {
-  const isSound = pattern === '*' || isFunctionName(pattern.replace(/\*$/, 'x'))
-  return isSound ? undefined : 'must be *, a function name, or the beginning of one followed by *'
+  const isValid = pattern === '*' || isFunctionName(pattern.replace(/\*$/, 'x'))
+  return isValid ? undefined : 'must be *, a function name, or the beginning of one followed by *'
 }

@@ -1,20 +1,20 @@
-/** How far a window looks back, and how finely it counts. */
+/** The length of a window. It counts in seconds. */
 export const WINDOW_SECONDS = 60
 
-/** What is left of a limit. `resetSeconds`: until the first of what is counted counts no more; from 1. */
+/** What remains of a limit. `resetSeconds`: until the oldest counted second leaves the window; from 1. */
 export type Quota = { limit: number; remaining: number; resetSeconds: number }
 
 /**
- * Counts of the last minute, second by second: a sliding window, so that no minute, wherever it begins, has
- * more than the limit. Time is passed in; a clock that goes back is taken to stand still. The limit is
- * passed in as well, because a reload may change it while the counts stay.
+ * Counts of the last minute, second by second: a window that slides in steps of a second, so that no period of
+ * 59 seconds has more than the limit. Time is passed in; when the clock goes back, the window does not move. The limit is passed in
+ * as well, because a reload can change it while the counts stay.
  */
 export class RateWindow {
   readonly #counts = new Uint32Array(WINDOW_SECONDS)
   #second = 0
   #total = 0
 
-  /** Counts one, unless the limit is reached: then false, and nothing is counted. */
+  /** Counts one and returns true; returns false and counts nothing once the limit is reached. */
   take(limit: number, nowMs: number): boolean {
     this.#advance(nowMs)
     if (this.#total >= limit) return false
@@ -29,7 +29,7 @@ export class RateWindow {
     return { limit, remaining, resetSeconds: this.#secondsUntil(Math.min(this.#total, limit) - 1) }
   }
 
-  /** Seconds until no more than `count` are counted, had nothing else come. */
+  /** Seconds until at most `count` are in the window, if nothing more is counted. */
   #secondsUntil(count: number): number {
     let left = this.#total
     for (let age = WINDOW_SECONDS - 1; age >= 0; age--) {

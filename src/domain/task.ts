@@ -11,6 +11,8 @@ export type TaskState =
 
 export type FinishedTask = Exclude<TaskState, { kind: 'running' }>
 
+export type FailedTask = Extract<TaskState, { kind: 'failed' }>
+
 /** The state of a task whose create was just answered. */
 export const NEW_TASK: TaskState = { kind: 'running', status: 'queued', progress: 0 }
 
@@ -21,7 +23,7 @@ const MAX_MESSAGE_LENGTH = 16 * 1024
 
 const QUOTA_WORDS = /insufficient|quota|balance|credit|余额|点数|费用/i
 
-/** A task's state from upstream's TaskResult; undefined when the answer is not one. */
+/** A task's state from upstream's TaskResult; undefined when the answer is not a TaskResult. */
 export function toTaskState(answer: JsonObject): TaskState | undefined {
   const { status, progress, error } = answer.value
   if (typeof status !== 'string' || status === '') return undefined
@@ -41,7 +43,7 @@ export function toTaskState(answer: JsonObject): TaskState | undefined {
 }
 
 /** A failed task from its error upstream, which may be a text, an object with a message, or missing. */
-function toFailedTask(error: unknown): TaskState {
+function toFailedTask(error: unknown): FailedTask {
   const said = typeof error === 'string' ? error : isJsonObject(error) ? error.message : undefined
   const message = typeof said === 'string' && said !== '' ? cut(said) : 'The task failed.'
   return { kind: 'failed', message, quota: QUOTA_WORDS.test(message) }

@@ -1,16 +1,19 @@
 import { isJsonObject } from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
 
-/** Where directory and save-path inputs have to lie (oomol-api.md). */
+/** Inputs that are a directory or a path to save to must begin with this (oomol-api.md). */
 export const STORAGE_PREFIX = '/oomol-driver/oomol-storage/'
 
-/** Inside the storage, and not out of it again. Ours, and linear: one dot-dot segment is looked for at each slash. */
+/** A path inside the storage, without `..` segments. Linear: at each slash it tests for one such segment. */
 const STORAGE_PATTERN = `^${STORAGE_PREFIX}(?!\\.\\.(?:/|$))(?:(?!/\\.\\.(?:/|$))[\\s\\S])*$`
 
 type Mutable = Record<string, unknown>
 
-/** A schema to check values with. `exact` is false when it takes more than the schema it was made of. */
-export type Checkable = { schema: JsonSchema; exact: boolean; size: number }
+/**
+ * The validatable subset of a schema. `exact` is false when it accepts more than the schema it was made from.
+ * `size` is the number of its nodes and listed values: what one check costs.
+ */
+export type ValidatableSchema = { schema: JsonSchema; exact: boolean; size: number }
 
 type Guard = (value: unknown) => boolean
 const isCount: Guard = (value) => Number.isSafeInteger(value) && Number(value) >= 0
@@ -27,7 +30,7 @@ const TYPES: ReadonlySet<unknown> = new Set([
   'string',
 ])
 
-/** Keywords that hold no schema and are checked as they are, when they are as JSON Schema says. */
+/** Keywords without schemas inside. They are validated as they are, if their value is what JSON Schema allows. */
 const PLAIN: Readonly<Record<string, Guard>> = {
   type: (value) => [value].flat().length > 0 && [value].flat().every((name) => TYPES.has(name)),
   enum: (value) => Array.isArray(value) && value.length > 0,
@@ -47,12 +50,12 @@ const PLAIN: Readonly<Record<string, Guard>> = {
 }
 
 /**
- * Keywords that limit values and are passed over all the same: a regular expression of somebody else's can
- * take for ever (`pattern`, and `patternProperties` with it); comparing every item with every other is
- * quadratic where errors are gathered (`uniqueItems`); the rest is rare and depends on the order of checks.
- * `format` is an annotation by the standard's own default, and a storage path is no URI.
+ * Keywords that limit values and are ignored: a foreign regular expression can run for hours (`pattern`, and
+ * `patternProperties` with it); comparing every item with every other is quadratic when errors are collected
+ * (`uniqueItems`); the others are rare and depend on the order of checks. `format` is an annotation by the
+ * standard's own default, and a storage path is not a URI.
  */
-const PASSED_OVER: ReadonlySet<string> = new Set([
+const IGNORED: ReadonlySet<string> = new Set([
   'additionalItems',
   'contains',
   'dependencies',
@@ -70,66 +73,66 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What of a standalone schema is checked: the keywords that cost no more than reading the value. Everything
- * else is passed over, so that a value is refused only if the whole schema would refuse it too.
+ * The validatable subset of a standalone schema: the keywords that cost no more than reading the value. All
+ * others are ignored, so the subset rejects a value only if the whole schema rejects it too.
  */
-export function toCheckable(schema: JsonSchema): Checkable {
+export function toValidatable(schema: JsonSchema): ValidatableSchema {
   if (!isJsonObject(schema)) return { schema, exact: true, size: 1 }
   const made: Mutable = {}
-  const checkable = {
+  const validatable = {
     schema: made,
-    exact: !Object.keys(schema).some((name) => PASSED_OVER.has(name)),
+    exact: !Object.keys(schema).some((name) => IGNORED.has(name)),
     size: 1,
   }
-  for (const [keyword, isSound] of Object.entries(PLAIN)) {
+  for (const [keyword, isValid] of Object.entries(PLAIN)) {
     const value = schema[keyword]
     if (value === undefined) continue
-    if (isSound(value)) made[keyword] = value
-    else checkable.exact = false
-    if (Array.isArray(value)) checkable.size += value.length
+    if (isValid(value)) made[keyword] = value
+    else validatable.exact = false
+    if (Array.isArray(value)) validatable.size += value.length
   }
   if (isStorageWidget(schema['ui:widget'])) made.pattern = STORAGE_PATTERN
-  addArrays(schema, made, checkable)
-  addObjects(schema, made, checkable)
-  addCombinations(schema, made, checkable)
-  return checkable
+  addArrays(schema, made, validatable)
+  addObjects(schema, made, validatable)
+  addCombinations(schema, made, validatable)
+  return validatable
 }
 
 /** Converts a schema inside another one, and counts it to that one. */
-function convert(schema: unknown, outer: Checkable): Checkable {
-  const inner = toCheckable(typeof schema === 'boolean' || isJsonObject(schema) ? schema : true)
+function convert(schema: unknown, outer: ValidatableSchema): ValidatableSchema {
+  const inner = toValidatable(typeof schema === 'boolean' || isJsonObject(schema) ? schema : true)
   outer.size += inner.size
   if (!inner.exact) outer.exact = false
   return inner
 }
 
-function convertList(schemas: unknown, outer: Checkable): Checkable[] {
+function convertList(schemas: unknown, outer: ValidatableSchema): ValidatableSchema[] {
   return Array.isArray(schemas) ? schemas.map((schema) => convert(schema, outer)) : []
 }
 
-function addArrays(schema: Mutable, made: Mutable, outer: Checkable): void {
+function addArrays(schema: Mutable, made: Mutable, outer: ValidatableSchema): void {
   const { items, prefixItems } = schema
-  // A list under `items` is the draft of 2019; its `additionalItems` are passed over.
+  // A list under `items` is the draft of 2019; its `additionalItems` are ignored.
   const heads = convertList(prefixItems ?? items, outer)
   if (heads.length > 0) made.prefixItems = heads.map((head) => head.schema)
   if (items !== undefined && !Array.isArray(items)) made.items = convert(items, outer).schema
 }
 
-function addObjects(schema: Mutable, made: Mutable, outer: Checkable): void {
+function addObjects(schema: Mutable, made: Mutable, outer: ValidatableSchema): void {
   const { properties, additionalProperties, patternProperties, propertyNames } = schema
   if (isJsonObject(properties)) {
     const named = Object.entries(properties).map(([name, item]) => [name, convert(item, outer).schema])
     made.properties = Object.fromEntries(named)
   }
-  // Which properties are additional is not known while the patterns are passed over.
+  // Which properties are additional is unknown while the patterns are ignored.
   if (additionalProperties !== undefined && patternProperties === undefined) {
     made.additionalProperties = convert(additionalProperties, outer).schema
   }
   if (propertyNames !== undefined) made.propertyNames = convert(propertyNames, outer).schema
 }
 
-/** Where something was passed over, a `not` would refuse more than before and `oneOf` could find two. */
-function addCombinations(schema: Mutable, made: Mutable, outer: Checkable): void {
+/** With ignored keywords inside, a `not` would reject more than the whole schema, and a `oneOf` could match twice. */
+function addCombinations(schema: Mutable, made: Mutable, outer: ValidatableSchema): void {
   const all = convertList(schema.allOf, outer)
   if (all.length > 0) made.allOf = all.map((part) => part.schema)
   const any = convertList(schema.anyOf, outer)
@@ -146,8 +149,8 @@ function addCombinations(schema: Mutable, made: Mutable, outer: Checkable): void
 }
 
 /**
- * Whether a `ui:widget` denotes a directory or a path to save to. Their names are not documented; seen are
- * `dir` and `save`, so every name that has `dir`, `directory` or `save` as a word counts.
+ * Whether a `ui:widget` is for a directory or a path to save to. The names are not documented; `dir` and `save`
+ * occur, so every name with `dir`, `directory` or `save` as a word counts.
  */
 export function isStorageWidget(widget: unknown): boolean {
   if (typeof widget !== 'string') return false

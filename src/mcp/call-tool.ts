@@ -1,15 +1,13 @@
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server'
 import { Compile } from 'typebox/compile'
 import type { JsonObject } from '../domain/json.ts'
+import type { Log } from '../domain/log.ts'
 import type { TaskState } from '../domain/task.ts'
-import { type Failure, GatewayError } from '../errors.ts'
+import { GatewayError, taskIDOfError, toFailure } from '../errors.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
 import { createProgress } from './progress.ts'
 import type { Tool } from './tool.ts'
 import { toErrorResult, toToolResult } from './tool-result.ts'
-
-/** Told of what nobody foresaw. */
-export type McpLog = { error(details: object, message: string): void }
 
 const NOT_AS_DESCRIBED = 'The arguments are not as the tool describes them.'
 
@@ -19,7 +17,7 @@ export async function callTool(
   input: JsonObject,
   context: RequestContext,
   request: ServerContext['mcpReq'],
-  log: McpLog,
+  log: Pick<Log, 'error'>,
 ): Promise<CallToolResult> {
   // Each call has a task of its own, which a batch must not mix up.
   const trace = { ...context.trace }
@@ -29,10 +27,10 @@ export async function callTool(
     const tell = createTell(request)
     return toToolResult(await tool.run({ context: { ...context, trace }, input, tell }))
   } catch (error) {
-    const failure: Failure = error instanceof GatewayError ? error.failure : { code: 'internal' }
+    const failure = toFailure(error)
     if (failure.code === 'internal') log.error({ err: error }, 'unforeseen error in a tool')
     trace.failure = failure.code
-    const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID
+    const taskID = taskIDOfError(error) ?? trace.taskID
     return toErrorResult(tool, failure, taskID)
   } finally {
     Object.assign(context.trace, trace)

@@ -1,6 +1,7 @@
 import type { Static } from 'typebox'
 import { isFileName } from '../domain/file-names.ts'
-import { GatewayError, type Issue } from '../errors.ts'
+import type { Issue } from '../domain/issue.ts'
+import { GatewayError } from '../errors.ts'
 import type { Uploads } from '../services/files/uploads.ts'
 import type { Tool } from './tool.ts'
 import { UploadInput, UploadOutput } from './tool-schemas.ts'

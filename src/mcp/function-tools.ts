@@ -1,9 +1,10 @@
 import { type TSchema, Type } from 'typebox'
 import type { FunctionDescription } from '../domain/function-description.ts'
 import { isJsonObject } from '../domain/json.ts'
+import { isIdempotencyKey } from '../domain/names.ts'
 import { GatewayError } from '../errors.ts'
 import type { NamedFunctions } from '../services/functions/functions.ts'
-import { isKey, KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
+import { KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
 import { type RunToolDeps, runAndWait } from './run-tools.ts'
 import type { Tool, ToolCall } from './tool.ts'
 import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
@@ -46,8 +47,8 @@ export function toFunctionTool(
 
 function keyOf({ input }: ToolCall): string | undefined {
   const key = input.value[KEY_ARGUMENT]
-  if (key === undefined || isKey(key)) return key
-  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'is no key of 1 to 255 visible ASCII characters' }]
+  if (key === undefined || isIdempotencyKey(key)) return key
+  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'must be 1 to 255 visible ASCII characters' }]
   throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }
 

@@ -4,13 +4,6 @@ import type { JsonObject } from '../domain/json.ts'
 /** The argument of every tool that runs something, beside its inputs. */
 export const KEY_ARGUMENT = 'idempotencyKey'
 
-const KEY = /^[\x21-\x7e]{1,255}$/
-
-/** Whether a value is an idempotency key: 1 to 255 visible ASCII characters. */
-export function isKey(value: unknown): value is string {
-  return typeof value === 'string' && KEY.test(value)
-}
-
 /** A key, and what tells a call from another one with the same key: what would be run, byte for byte. */
 export function toKeyUse(
   key: string | undefined,

@@ -7,8 +7,9 @@ import {
 } from '@modelcontextprotocol/server'
 import type { TSchema } from 'typebox'
 import { isJsonObject, type JsonObject } from '../domain/json.ts'
+import type { Log } from '../domain/log.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
-import { callTool, type McpLog } from './call-tool.ts'
+import { callTool } from './call-tool.ts'
 import { JsonRpcError, type McpMessage, readMessage } from './message.ts'
 import { createRunningCalls, type RunningCalls } from './running-calls.ts'
 import type { Tool, ToolEffect } from './tool.ts'
@@ -22,7 +23,7 @@ export type McpEndpoint = { answer(request: McpRequest): Promise<Response> }
 
 export type McpEndpointDeps = ToolBoxDeps & {
   version: string
-  log: McpLog
+  log: Pick<Log, 'error'>
   /** A comment this often, in milliseconds, keeps a stream open on which nothing happens. */
   keepAliveMs: number
 }
@@ -40,7 +41,7 @@ type HttpExchange = {
   session: string | undefined
   message: McpMessage
   calls: RunningCalls
-  log: McpLog
+  log: Pick<Log, 'error'>
 }
 
 export function createMcpEndpoint(parts: McpEndpointDeps): McpEndpoint {

@@ -3,7 +3,7 @@ import { type CreateRequest, toCreateRequest } from '../domain/create-request.ts
 import { memberBytes } from '../domain/json.ts'
 import { NEW_TASK, toSuccessBody } from '../domain/task.ts'
 import { chooseWait } from '../domain/wait.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, toTaskFailure } from '../errors.ts'
 import { checkNames } from '../services/callers/rules.ts'
 import type { KeyUse } from '../services/idempotency/keyed-create.ts'
 import type { AwaitedTask, RunOutcome, Runs } from '../services/runs/runs.ts'
@@ -166,8 +166,7 @@ function toRunOutput(end: RunOutcome): ToolOutput {
     return { structured: said, text: JSON.stringify(said) }
   }
   if (end.task.kind === 'success') return toOutput(toSuccessBody(taskID, end.task))
-  const { message: detail, quota } = end.task
-  throw new GatewayError({ code: quota ? 'insufficient_quota' : 'task_failed', detail }, { taskID })
+  throw new GatewayError(toTaskFailure(end.task), { taskID })
 }
 
 /** All tools that create make the same of the same arguments, so they share their keys. */

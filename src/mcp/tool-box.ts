@@ -1,6 +1,6 @@
 import type { Scope } from '../domain/caller.ts'
 import type { FunctionDescription } from '../domain/function-description.ts'
-import { GatewayError } from '../errors.ts'
+import { toFailure } from '../errors.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
 import type { Uploads } from '../services/files/uploads.ts'
 import type { Tasks } from '../services/tasks/tasks.ts'
@@ -55,6 +55,6 @@ export function createToolBox(parts: ToolBoxDeps): ToolBox {
 
 /** A function that is not the caller's to run does not exist as a tool. */
 function ifNotThere(error: unknown): undefined {
-  const code = error instanceof GatewayError ? error.failure.code : undefined
+  const { code } = toFailure(error)
   if (code !== 'not_found' && code !== 'function_denied') throw error
 }

@@ -1,5 +1,5 @@
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { describeFailure, type Failure } from '../errors.ts'
+import { describeFailure, type Failure, isTaskFailure } from '../errors.ts'
 import type { Tool, ToolOutput } from './tool.ts'
 
 /** The result of a call that went well. */
@@ -17,7 +17,7 @@ export function toErrorResult(
   taskID: string | undefined,
 ): CallToolResult {
   const { detail, retryable, retryAfterSeconds, errors } = describeFailure(failure)
-  const hasEnded = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
+  const hasEnded = isTaskFailure(failure)
   const goesOn = taskID !== undefined && !hasEnded && failure.code !== 'not_found'
   const said = {
     code: failure.code,

@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
+import { IDEMPOTENCY_KEY_PATTERN, TASK_ID_PATTERN } from '../domain/names.ts'
+import { LIST_FILTERS, MAX_PAGE_SIZE, MAX_WORKLOADS, WorkloadID } from '../services/tasks/task-queries.ts'
 
 /** What the inputs of the tools are made of. */
 const TaskID = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$',
+  pattern: TASK_ID_PATTERN,
   description: 'The id of a task, as the tool that created it gave it.',
 })
 
@@ -15,7 +17,7 @@ const WaitSeconds = Type.Optional(
 
 export const IdempotencyKey = Type.Optional(
   Type.String({
-    pattern: '^[\\x21-\\x7e]{1,255}$',
+    pattern: IDEMPOTENCY_KEY_PATTERN,
     description:
       'Makes a repeat safe: the same key with the same arguments never creates a second task. Use a new random value for each run.',
   }),
@@ -45,29 +47,21 @@ export const AwaitInput = Type.Object(
 )
 export const NoInput = Type.Object({}, { additionalProperties: false })
 
-const Word = (description: string) =>
-  Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$', description }))
-
 export const ListInput = Type.Object(
   {
     size: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 100, description: 'How many tasks a page has.' }),
+      Type.Integer({ minimum: 1, maximum: MAX_PAGE_SIZE, description: 'How many tasks a page has.' }),
     ),
-    nextToken: Word('The nextToken of the page before.'),
-    status: Word('Only tasks of this status: queued, scheduling, scheduled, running, success, failed.'),
-    taskType: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('shared')])),
-    workload: Type.Optional(Type.Literal('serverless')),
-    workloadID: Word('Only tasks of this workload.'),
-    packageID: Word('Only tasks of this package.'),
+    ...LIST_FILTERS,
   },
   { additionalProperties: false },
 )
 
 export const LatestInput = Type.Object(
   {
-    workloadIDs: Type.Array(Type.String({ pattern: '^[\\w.-]{1,200}$' }), {
+    workloadIDs: Type.Array(WorkloadID, {
       minItems: 1,
-      maxItems: 50,
+      maxItems: MAX_WORKLOADS,
       description: 'The workloads to look at.',
     }),
   },

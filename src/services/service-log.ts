@@ -1,2 +1,4 @@
-/** Told of what went wrong beside the answer. */
-export type ServiceLog = { warn(details: object, message: string): void }
+import type { Log } from '../domain/log.ts'
+
+/** The log of the services: they only warn the operator. */
+export type ServiceLog = Pick<Log, 'warn'>

@@ -1,12 +1,13 @@
+import type { Log } from '../domain/log.ts'
 import { GatewayError } from '../errors.ts'
-import type { StoreLog, StoreOptions } from './store.ts'
+import type { StoreOptions } from './store.ts'
 
 /** Longest key, in bytes of UTF-8: with eight more for the expiry it stays well below LMDB's 1978. */
 export const MAX_KEY_BYTES = 1024
 /** Longest value, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 4 * 1024 * 1024
 
-export type StoreSettings = Required<Omit<StoreOptions, 'log'>> & { log: StoreLog | undefined }
+export type StoreSettings = Required<Omit<StoreOptions, 'log'>> & { log: Pick<Log, 'warn'> | undefined }
 
 /** The options with their defaults. */
 export function withDefaults(options: StoreOptions): StoreSettings {

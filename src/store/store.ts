@@ -1,3 +1,5 @@
+import type { Log } from '../domain/log.ts'
+
 /** The kinds of records: the same key in two spaces is two entries. */
 export const SPACES = ['idempotency', 'owners'] as const
 export type Space = (typeof SPACES)[number]
@@ -38,13 +40,10 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** Where a store writes its warnings for the operator; a pino logger is one. */
-export type StoreLog = { warn(details: object, message: string): void }
-
 export type StoreOptions = {
   /** The time, in milliseconds since 1970. */
   now: () => number
-  log?: StoreLog
+  log?: Pick<Log, 'warn'>
   /** Most entries in one space. Default 1,000,000. */
   maxEntries?: number
   /**

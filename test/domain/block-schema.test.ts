@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type BlockSchema, toPackageSchemas } from '../../src/domain/block-schema.ts'
-import { findInputProblems } from '../../src/domain/input-check.ts'
+import { findInputIssues } from '../../src/domain/input-check.ts'
 import { parseJsonObject } from '../../src/domain/json.ts'
 import { toStandaloneSchema } from '../../src/domain/json-schema.ts'
 import { isStorageWidget } from '../../src/domain/validatable-schema.ts'
@@ -18,7 +18,7 @@ function blockOf(...inputHandleDefs: unknown[]): BlockSchema {
 }
 
 function check(block: BlockSchema, inputs: unknown): { path: string; message: string }[] {
-  return findInputProblems(block, parseJsonObject(Buffer.from(JSON.stringify(inputs))), new Set())
+  return findInputIssues(block, parseJsonObject(Buffer.from(JSON.stringify(inputs))), new Set())
 }
 
 /** Whether a value passes as an input of that schema. */
@@ -66,11 +66,11 @@ test.each([
   {},
   { packageName: 'p' },
   { packageName: '../p', packageVersion: '1.0.0' },
-])('%j is no package', (info) => {
+])('%j is not a package', (info) => {
   expect(toPackageSchemas(info)).toBeUndefined()
 })
 
-test('what is odd inside a package takes anything, or is not there', () => {
+test('malformed parts of a package accept any value, or are dropped', () => {
   const blocks = [null, 'b', { blockName: 3 }, { blockName: 'a/b' }, { blockName: 'ok', inputHandleDefs: {} }]
   const found = toPackageSchemas({ packageName: 'p', packageVersion: '1.0.0', blocks })
   expect([...found!.blocks.keys()]).toEqual(['ok'])
@@ -83,14 +83,14 @@ test('what is odd inside a package takes anything, or is not there', () => {
   expect(check(odd, { x: 1, y: [2] })).toEqual([])
 })
 
-test('names of prototypes are names', () => {
+test('names from prototypes are ordinary names', () => {
   const block = blockOf({ handle: 'constructor', json_schema: { type: 'string' } }, { handle: 'toString' })
   expect(check(block, {})).toHaveLength(2)
   expect(check(block, { constructor: 'x', toString: 1 })).toEqual([])
   expect(check(blockOf(), { valueOf: 1 })).toEqual([{ path: '/valueOf', message: 'is not known' }])
 })
 
-test("OOMOL's own keys and unknown ones are passed over", () => {
+test("OOMOL's own keys and unknown ones are ignored", () => {
   const schema = {
     type: 'string',
     contentMediaType: 'oomol/image',
@@ -159,11 +159,11 @@ test.each([
   [{ $ref: '#/$defs/missing' }, 3],
   [{ $ref: '#' }, 3],
   [{ allOf: [{ $ref: '#' }], $dynamicRef: '#a' }, 3],
-])('%j takes %j', (schema, value) => {
+])('%j accepts %j', (schema, value) => {
   expect(takes(schema, value)).toBe(true)
 })
 
-test('references inside a schema are followed, round and round ones once', () => {
+test('references inside a schema are followed, circular ones once', () => {
   const tree = {
     $ref: '#/$defs/node',
     $defs: {
@@ -181,7 +181,7 @@ test('references inside a schema are followed, round and round ones once', () =>
   expect(JSON.stringify(toStandaloneSchema(tree, { nodes: 100 }))).not.toMatch(/\$ref|\$defs|definitions/)
 })
 
-test('schemas that grow are given up, and take anything', () => {
+test('schemas that grow beyond the bounds accept any value', () => {
   const bomb: Record<string, unknown> = { a0: { type: 'string' } }
   for (let nth = 1; nth < 40; nth++) {
     bomb[`a${nth}`] = { allOf: [{ $ref: `#/$defs/a${nth - 1}` }, { $ref: `#/$defs/a${nth - 1}` }] }
@@ -197,7 +197,7 @@ test('schemas that grow are given up, and take anything', () => {
   expect(cpuMs() - started).toBeLessThan(1_000)
 })
 
-test('a small package that unfolds into a large one is given up in parts', () => {
+test('a small package that unfolds into a large one keeps the schemas within its budget', () => {
   const unfolding = {
     $ref: '#/$defs/a7',
     $defs: Object.fromEntries(
@@ -219,7 +219,7 @@ test('a small package that unfolds into a large one is given up in parts', () =>
   expect(wrong).not.toContain('/h199')
 })
 
-test('a regular expression that takes for ever is not tried', () => {
+test('a slow regular expression is ignored', () => {
   const started = cpuMs()
   expect(takes({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(50_000)}!`)).toBe(true)
   expect(cpuMs() - started).toBeLessThan(500)
@@ -241,16 +241,16 @@ test.each([
     Array(50_000).fill(1),
     true,
   ],
-])('%s are checked within a bound', (_, schema, value, expected) => {
+])('%s are validated in bounded time', (_, schema, value, expected) => {
   const block = blockOf({ handle: 'x', json_schema: schema }, { handle: 'y', json_schema: schema })
   const inputs = parseJsonObject(Buffer.from(JSON.stringify({ x: value, y: value })))
   const started = cpuMs()
-  const problems = findInputProblems(block, inputs, new Set())
+  const issues = findInputIssues(block, inputs, new Set())
   expect(cpuMs() - started).toBeLessThan(1_500)
-  if (expected) expect(problems).toEqual([])
+  if (expected) expect(issues).toEqual([])
 })
 
-test('beyond the bound the outermost level is checked still', () => {
+test('beyond the budget the outermost level is still validated', () => {
   const schema = { type: 'array', maxItems: 10, items: { type: 'string' } }
   const block = blockOf({ handle: 'x', json_schema: schema })
   expect(check(block, { x: Array(600_000).fill(1) })).toEqual([
@@ -258,7 +258,7 @@ test('beyond the bound the outermost level is checked still', () => {
   ])
 })
 
-test('not more problems are told than anyone reads', () => {
+test('the number of issues is bounded', () => {
   const inputs = Object.fromEntries(Array.from({ length: 10_000 }, (_, nth) => [`k${nth}`, 1]))
   expect(check(blockOf(), inputs)).toHaveLength(50)
 })

@@ -33,7 +33,7 @@ const BLOCK = toPackageSchemas({
 
 function inputsOf(fields: FormField[], block = BLOCK): string {
   const made = toFunctionInputs(fields, block)
-  return 'inputs' in made ? made.inputs.bytes.toString() : JSON.stringify(made.problems)
+  return 'inputs' in made ? made.inputs.bytes.toString() : JSON.stringify(made.issues)
 }
 
 test.each([
@@ -61,10 +61,10 @@ test.each([
   ['options', '{"a":1', 'must be object, written as JSON'],
   ['maybe', '1,"text":2', 'must be number or null, written as JSON'],
 ])('the text field %s=%s is refused', (name, text, message) => {
-  expect(toFunctionInputs([{ name, text }], BLOCK)).toEqual({ problems: [{ path: `/${name}`, message }] })
+  expect(toFunctionInputs([{ name, text }], BLOCK)).toEqual({ issues: [{ path: `/${name}`, message }] })
 })
 
-test('files are URLs, several of one name a list', () => {
+test('files are URLs, several of one name are a list', () => {
   const fields = [
     { name: 'file', url: 'https://a.example/1' },
     { name: 'files', url: 'https://a.example/2' },
@@ -80,7 +80,7 @@ test('files are URLs, several of one name a list', () => {
 })
 
 test('a text under the name of another field is refused', () => {
-  const problems = [{ path: '/text', message: 'stands more than once' }]
+  const issues = [{ path: '/text', message: 'appears more than once' }]
   expect(
     toFunctionInputs(
       [
@@ -89,7 +89,7 @@ test('a text under the name of another field is refused', () => {
       ],
       BLOCK,
     ),
-  ).toEqual({ problems })
+  ).toEqual({ issues })
   expect(
     toFunctionInputs(
       [
@@ -98,20 +98,20 @@ test('a text under the name of another field is refused', () => {
       ],
       BLOCK,
     ),
-  ).toEqual({ problems })
+  ).toEqual({ issues })
 })
 
-test('without a block every text is a string; no field is no input', () => {
+test('without a block every text is a string, and no fields are no inputs', () => {
   const made = toFunctionInputs([{ name: 'count', text: '5' }], undefined)
   expect('inputs' in made && made.inputs.value).toEqual({ count: '5' })
   expect(inputsOf([])).toBe('{}')
 })
 
-test('a name that poisons objects is refused', () => {
-  expect(toFunctionInputs([{ name: '__proto__', text: 'x' }], BLOCK)).toHaveProperty('problems')
+test('the name __proto__ is refused', () => {
+  expect(toFunctionInputs([{ name: '__proto__', text: 'x' }], BLOCK)).toHaveProperty('issues')
 })
 
-test('what is merged holds each name once, whatever its spelling', () => {
+test('merged inputs have each name once, whatever its spelling', () => {
   const config = {
     name: 'f',
     packageName: 'p',

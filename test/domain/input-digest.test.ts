@@ -21,12 +21,12 @@ test.each([
   expect(compareInputs(digest(sent), digest(shown))).toBe(verdict)
 })
 
-test('what is not known on one side is unclear', () => {
+test('an unknown side is unclear', () => {
   expect(compareInputs(digest('{}'), undefined)).toBe('unclear')
   expect(compareInputs(undefined, digest('{}'))).toBe('unclear')
 })
 
-test('inputs too many or too deep to be compared have no digest', () => {
+test('inputs that are too many or too deep have no digest', () => {
   const wide = Object.fromEntries(Array.from({ length: 201 }, (_, at) => [`m${at}`, at]))
   expect(digestInputs(wide)).toBeUndefined()
   expect(digest(`{"a":${'['.repeat(300)}${']'.repeat(300)}}`)).toBeUndefined()

@@ -65,7 +65,7 @@ describe('members', () => {
     expect(membersOf(text)).toEqual(expected)
   })
 
-  test('agree with what JSON.parse sees, whatever the text', () => {
+  test('agree with JSON.parse for any text', () => {
     const values = [
       '1',
       '"a,b"',
@@ -133,7 +133,7 @@ test.each(['{"a":"__proto__"}', '{"a":"\\"__proto__\\":"}', '{"proto":1}', '{"a"
   },
 )
 
-test('a text is refused for its depth before anything recursive sees it', () => {
+test('a deep text is refused before anything recursive reads it', () => {
   const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
   expect(() => parse(deep(101))).toThrow('deeper')
   expect(() => parse('['.repeat(1_000_000))).toThrow('deeper')
@@ -141,7 +141,7 @@ test('a text is refused for its depth before anything recursive sees it', () => 
   expect(parse(`{"a":"${'['.repeat(1000)}"}`).members).toHaveLength(1)
 })
 
-test('a text with very many members is refused before it is taken apart', () => {
+test('a text with too many members is refused before it is parsed', () => {
   const wide = (count: number) => `{${Array.from({ length: count }, (_, at) => `"m${at}":1`).join()}}`
   expect(() => parse(wide(10_001))).toThrow('members')
   expect(parse(wide(10_000)).members).toHaveLength(10_000)
@@ -157,7 +157,7 @@ test.each([[[0x80]], [[0xc0, 0xaf]], [[0xed, 0xa0, 0x80]], [[0xf5, 0x80, 0x80, 0
   },
 )
 
-test('what is only passed on may be deep, hold any name, and a name twice: the last counts', () => {
+test('an answer that is passed on may be deep, have any name, and repeat a name: the last counts', () => {
   const text = `{"a":1,"a":2,"__proto__":3,"b":${'['.repeat(10_000)}${']'.repeat(10_000)}}`
   const object = parseForeignObject(Buffer.from(text))
   expect(memberBytes(object, 'a')?.toString()).toBe('2')

@@ -50,13 +50,13 @@ const CASES = [
 ]
 
 describe.each(CASES)('$check.name', ({ check, good, bad }) => {
-  it.each(good)('takes %j', (text) => expect(check(text)).toBe(true))
+  it.each(good)('accepts %j', (text) => expect(check(text)).toBe(true))
   it.each([...bad, ...HOSTILE, ...ENCODED])('refuses %j', (text) => expect(check(text)).toBe(false))
 })
 
 describe('isBlockName', () => {
   it.each(['Exist', 'Résumé a PDF', '文字认识', 'a'.repeat(200), 'a%2fb', 'x?y#z', '👩‍🔬'])(
-    'takes %j',
+    'accepts %j',
     (text) => expect(isBlockName(text)).toBe(true),
   )
   it.each([

@@ -23,7 +23,7 @@ describe('isPackageAllowed', () => {
     ['@acme/ocr@latest', '@acme/ocr', 'latest'],
     ['@acme/*@2.*', '@acme/ocr', '2.1.0'],
     ['*@2.*', 'ocr', '2.1.0'],
-  ])('%s lets %s %s in', (pattern, name, version) => {
+  ])('%s allows %s %s', (pattern, name, version) => {
     expect(isPackageAllowed([pattern], name, version)).toBe(true)
   })
 
@@ -57,7 +57,7 @@ describe('isPackageAllowed', () => {
     ['**', 'ocr', '1.0.0'],
     ['ocr@1*', 'ocr', '10.0'],
     ['ocr@', 'ocr', '1.0.0'],
-  ])('%s keeps %s %s out', (pattern, name, version) => {
+  ])('%s denies %s %s', (pattern, name, version) => {
     expect(isPackageAllowed([pattern], name, version)).toBe(false)
   })
 
@@ -81,7 +81,7 @@ describe('isFunctionAllowed', () => {
     ['summarise', 'summarise'],
     ['pdf-*', 'pdf-text'],
     ['pdf*', 'pdf'],
-  ])('%s lets %s in', (pattern, name) => expect(isFunctionAllowed([pattern], name)).toBe(true))
+  ])('%s allows %s', (pattern, name) => expect(isFunctionAllowed([pattern], name)).toBe(true))
 
   it.each([
     ['summarise', 'summarise2'],
@@ -91,7 +91,7 @@ describe('isFunctionAllowed', () => {
     ['*', ''],
     ['', ''],
     ['*-text', 'pdf-text'],
-  ])('%s keeps %s out', (pattern, name) => expect(isFunctionAllowed([pattern], name)).toBe(false))
+  ])('%s denies %s', (pattern, name) => expect(isFunctionAllowed([pattern], name)).toBe(false))
 
   it('is closed without patterns', () => expect(isFunctionAllowed([], 'summarise')).toBe(false))
 })

@@ -3,7 +3,7 @@ import { RateWindow } from '../../src/domain/rate-window.ts'
 
 const START = 1_700_000_000_000
 
-test('a limit is a limit of any minute, wherever it begins', () => {
+test('no period of 59 seconds exceeds the limit', () => {
   const window = new RateWindow()
   const allowed: number[] = []
   for (let ms = 0; ms < 300_000; ms += 100) if (window.take(30, START + ms)) allowed.push(ms)
@@ -15,7 +15,7 @@ test('a limit is a limit of any minute, wherever it begins', () => {
   expect(allowed.length).toBeGreaterThanOrEqual(5 * 30)
 })
 
-test('what is told of the time until there is more is true', () => {
+test('resetSeconds is the time until more is allowed', () => {
   const window = new RateWindow()
   expect(window.quota(2, START)).toEqual({ limit: 2, remaining: 2, resetSeconds: 60 })
   expect(window.take(2, START + 500)).toBe(true)
@@ -27,14 +27,14 @@ test('what is told of the time until there is more is true', () => {
   expect(window.take(2, START + 60_000)).toBe(false)
 })
 
-test('refused requests count for nothing, and a minute of rest forgets all', () => {
+test('refused requests do not count, and a minute of rest clears the window', () => {
   const window = new RateWindow()
   for (let at = 0; at < 100; at++) window.take(1, START)
   expect(window.quota(1, START + 60_000)).toMatchObject({ remaining: 1 })
   expect(window.take(1, START + 10 * 60_000)).toBe(true)
 })
 
-test('a limit that was lowered is kept to with what was counted before', () => {
+test('a lowered limit applies to what was counted before', () => {
   const window = new RateWindow()
   for (let second = 0; second < 5; second++) window.take(10, START + second * 1000)
   expect(window.take(2, START + 5_000)).toBe(false)
@@ -44,7 +44,7 @@ test('a limit that was lowered is kept to with what was counted before', () => {
   expect(window.take(2, START + 63_000)).toBe(true)
 })
 
-test('a clock that goes back lets nobody through and stops nobody for good', () => {
+test('a clock that goes back neither exceeds the limit nor blocks for good', () => {
   const window = new RateWindow()
   expect(window.take(1, START)).toBe(true)
   expect(window.take(1, START - 3_600_000)).toBe(false)

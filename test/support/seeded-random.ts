@@ -14,7 +14,7 @@ export function drawSeed(): string {
 export function createSeededRandom(name: string): () => number {
   let state = Number(process.env.TEST_SEED ?? 0)
   for (const character of name) state = Math.imul(state, 31) + character.charCodeAt(0)
-  return mulberry32(state)
+  return createRandom(state)
 }
 
 /** `length` bytes out of such numbers. */
@@ -24,8 +24,8 @@ export function randomBytesOf(random: () => number, length: number): Buffer {
   return bytes
 }
 
-/** A small generator that gives the same numbers on every machine. */
-function mulberry32(seed: number): () => number {
+/** Numbers out of a fixed seed, the same on every machine (mulberry32). */
+export function createRandom(seed: number): () => number {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0

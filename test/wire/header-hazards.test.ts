@@ -41,7 +41,7 @@ test.each([
   ]
   const answer = await sendExactly(gateway.url, '/run', { method: 'POST', headers, body: BODY })
   const { errors } = expectProblem(answer, 400, 'invalid_request')
-  expect(errors).toEqual([{ path: name.toLowerCase(), message: 'stands twice' }])
+  expect(errors).toEqual([{ path: name.toLowerCase(), message: 'appears more than once' }])
   expectNothingUpstream(gateway.emulator.counts())
 })
 

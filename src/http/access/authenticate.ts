@@ -12,40 +12,41 @@ export type AuthenticateDeps = {
   identify: Identify
   limits: Limits
   countFailedAuth: CountFailedAuth
-  /** Exact origins that every caller may come from. */
+  /** Exact origins that may act for every caller. */
   allowedOrigins: readonly string[]
   /** The address the gateway listens on. */
   host: string
 }
 
 /**
- * The hook in front of every route of a surface: who is it, and may it come in here. Runs before a byte of
- * the body is read. Throws 400, 401, 403 or 429.
+ * The hook in front of every route that needs a caller: identifies it and checks its scope. Runs before a byte
+ * of the body is read. Throws 400, 401, 403 or 429.
  */
-export function authenticate(parts: AuthenticateDeps) {
+export function authenticate(deps: AuthenticateDeps) {
   return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
     refuseRepeatedHeaders(request)
     const { scope } = request.routeOptions.config
     if (scope === 'public') return
-    const caller = await identifyCaller(parts, request)
-    parts.limits.takeRequest(caller)
-    // A route that names no scope is closed to everyone, whoever forgot it.
+    const caller = await identifyCaller(deps, request)
+    deps.limits.takeRequest(caller)
+    // A route whose scope was forgotten is closed to all callers.
     if (scope === undefined) throw new GatewayError({ code: 'not_found', what: 'route' })
     if (scope !== 'any-caller') requireScope(caller, scope)
   }
 }
 
 /**
- * Who sent a request, by itself or through a page that may. A wrong token is counted. Throws 401, 403, or 429
- * once there were too many. What somebody else's page sends uses up nothing of the caller's.
+ * The caller that sent a request, directly or through a page that may act for it. Counts wrong tokens. Throws
+ * 401, 403, or 429 after too many wrong tokens. Requests of pages that may not act for a caller throw before
+ * they count against its limits.
  */
-export async function identifyCaller(parts: AuthenticateDeps, request: FastifyRequest): Promise<Caller> {
-  const caller = await callerOf(parts, request)
-  // Known from here on: the log names the caller of what is refused, too.
+export async function identifyCaller(deps: AuthenticateDeps, request: FastifyRequest): Promise<Caller> {
+  const caller = await callerOf(deps, request)
+  // Set before the checks, so that the log names the caller of a refused request too.
   request.caller = caller
-  // Who needs to show nothing may be a page by another name: of the gateway's own origin, then.
-  if (caller.kind === 'anyone') requireLocalName(request, parts.host)
-  requireOrigin(request, caller, parts.allowedOrigins)
+  // Without a token, a page behind another host name could reach a local gateway (DNS rebinding).
+  if (caller.kind === 'anyone') requireLocalName(request, deps.host)
+  requireOrigin(request, caller, deps.allowedOrigins)
   return caller
 }
 

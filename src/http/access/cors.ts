@@ -2,39 +2,54 @@ import cors from '@fastify/cors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { headerOf } from '../request/request-headers.ts'
 
-/** What a page may read of an answer, beside the headers that every page may. */
+/** The headers of an answer that pages may read, beside those that every page may, each with its reason. */
 const EXPOSED_HEADERS = [
+  // Where to find the task that a request created, or its result.
   'Location',
+  // When to repeat a refused request, or to ask for a result again.
   'Retry-After',
+  // The wait that the gateway used: a longer one is cut.
   'Preference-Applied',
+  // For reports to the operator: the id of the request's log line.
   'X-Request-ID',
+  // The task of any answer, also of one without a JSON body of ours.
   'X-Task-ID',
+  // Whether the task was created by this request or by an earlier one.
   'Idempotency-Replayed',
+  // The two fields that let a page slow down before it is refused.
   'RateLimit',
   'RateLimit-Policy',
 ]
 
-/** What a page may send. `MCP-…` is what MCP clients add to each request. */
+/** The headers that pages may send, each with its reason. */
 const ALLOWED_HEADERS = [
+  // The gateway token.
   'Authorization',
+  // application/json is not among the types that pages may send without asking.
   'Content-Type',
+  // Makes it safe to repeat a create.
   'Idempotency-Key',
+  // MCP clients send it to resume a stream.
   'Last-Event-ID',
+  // MCP clients send it with every request after the first.
   'MCP-Protocol-Version',
+  // The wait, or respond-async.
   'Prefer',
+  // The size of an uploaded body, for which browsers allow no Content-Length.
   'X-File-Size',
+  // The page's own id of the request, for the log.
   'X-Request-ID',
 ]
 
 const ALLOWED_METHODS = ['GET', 'HEAD', 'POST', 'PUT']
 
-/** For so long a browser need not ask again. */
+/** How long browsers may cache a preflight. */
 const PREFLIGHT_SECONDS = 600
 
 /**
- * Lets pages of the known origins read answers, errors included, and answers their preflights before anything
- * else sees them. Others get no CORS header at all. A preflight carries no token, so an origin is known when
- * it is any caller's; whether it is this caller's is decided with the request itself (origins.ts).
+ * Lets pages of known origins read answers, errors included, and answers their preflights before any other
+ * hook. Other pages get no CORS headers. A preflight has no token, so an origin is known if any caller allows it;
+ * whether this caller allows it is checked with the request itself (origins.ts).
  */
 export function registerCors(app: FastifyInstance, isKnownOrigin: (origin: string) => boolean): void {
   app.register(cors, {
@@ -47,7 +62,7 @@ export function registerCors(app: FastifyInstance, isKnownOrigin: (origin: strin
         allowedHeaders: ALLOWED_HEADERS,
         methods: ALLOWED_METHODS,
         maxAge: PREFLIGHT_SECONDS,
-        // Any other OPTIONS is a method like the rest: 405.
+        // Any other OPTIONS is a method that no route has: 405.
         preflight: isPreflight(request),
       })
     },

@@ -2,19 +2,19 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GatewayError } from '../../errors.ts'
 
-/** Wrong tokens one address may present a minute (an IPv6 address is its /64). */
+/** Wrong tokens per minute and address (IPv6: per /64 network). */
 const MAX_WRONG_TOKENS = 20
 const WINDOW_MS = 60_000
-/** Addresses remembered; beyond, the ones not seen for longest are forgotten. */
+/** Most addresses with counts; the least recently seen ones are dropped. */
 const MAX_ADDRESSES = 10_000
 
-/** Counts a wrong token against the address it came from. Throws `rate_limited` when there were too many. */
+/** Counts a wrong token against its address. Throws `rate_limited` after too many. */
 export type CountFailedAuth = (request: FastifyRequest) => Promise<void>
 
 /**
- * Limits the guessing of tokens. Only wrong ones count and only wrong ones are refused, so that whoever shares
- * an address with a guesser goes on working. The limits of callers are not made with this library: it needs a
- * Fastify request, writes the header fields of an older draft, and can't count a create.
+ * Limits the guessing of tokens. Only requests with wrong tokens are counted and refused, so callers that share
+ * an address with an attacker keep working. The limits of callers do not use this library: it needs a Fastify
+ * request, writes the header fields of an older draft, and can't count creates.
  */
 export function limitFailedAuth(app: FastifyInstance): CountFailedAuth {
   app.register(rateLimit, {
@@ -28,7 +28,8 @@ export function limitFailedAuth(app: FastifyInstance): CountFailedAuth {
     count ??= app.createRateLimit()
     const counted = await count(request)
     if (counted.isAllowed || !counted.isExceeded) return
-    const detail = 'Too many wrong tokens came from this address.'
+    const detail =
+      'Too many wrong tokens came from this address. Check the token, and retry after the time in Retry-After.'
     throw new GatewayError({ code: 'rate_limited', detail, retryAfterSeconds: counted.ttlInSeconds })
   }
 }

@@ -6,9 +6,9 @@ import { headerOf } from '../request/request-headers.ts'
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Throws `origin_denied` unless the page that sends the request, if a page does, may act as this caller.
- * Programs send no `Origin` and are not concerned, except that a browser adds a user's cookie to whatever any
- * page sends: with a cookie, what changes something must show where it comes from.
+ * Throws `origin_denied` if a page sends the request and may not act for this caller. Programs send no `Origin`
+ * and pass. But browsers add a user's cookie to the requests of any page, so an unsafe request with a cookie must
+ * show its origin.
  */
 export function requireOrigin(
   request: FastifyRequest,
@@ -23,15 +23,15 @@ export function requireOrigin(
   if (caller.kind === 'app' && origin === ownOrigin(request)) return
   const detail =
     origin === undefined
-      ? 'With a cookie, this needs an allowed Origin or Sec-Fetch-Site: same-origin.'
-      : 'Pages of this origin may not act as this caller.'
+      ? 'With a cookie, send an Origin that is allowed here, or Sec-Fetch-Site: same-origin.'
+      : 'Pages of this origin may not act for this caller. Its operator has to allow the origin.'
   throw new GatewayError({ code: 'origin_denied', detail })
 }
 
 /**
- * The gateway's own origin as the browser sees it, for pages served beside it over plain http, where browsers
- * send no Sec-Fetch-Site. Only for callers that showed a token: a page whose name was made to point here
- * (DNS rebinding) is of the same origin too, and has none.
+ * The gateway's own origin as the browser sees it, for pages served next to it over plain http, where browsers
+ * send no Sec-Fetch-Site. Only for callers with a token: with DNS rebinding a foreign page has the same origin,
+ * but no token.
  */
 function ownOrigin(request: FastifyRequest): string {
   return `${request.protocol}://${request.host}`

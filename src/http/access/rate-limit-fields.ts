@@ -3,8 +3,8 @@ import { WINDOW_SECONDS } from '../../domain/rate-window.ts'
 import type { Limits } from '../../services/callers/caller-limits.ts'
 
 /**
- * A hook for every answer to a caller that has limits: `RateLimit-Policy` and `RateLimit`
- * (draft-ietf-httpapi-ratelimit-headers), as lists of `"requests"` and `"creates"`.
+ * A hook that sets `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) on every answer to
+ * a caller with limits, as lists of `"requests"` and `"creates"`.
  */
 export function setRateLimitHeaders(limits: Limits) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {

@@ -1,16 +1,17 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { describeFailure, type Failure, GatewayError, type Issue } from '../../errors.ts'
+import type { Issue } from '../../domain/issue.ts'
+import { describeFailure, type Failure, GatewayError, taskIDOfError, toFailure } from '../../errors.ts'
 import { traceOf } from '../request/caller-of.ts'
-import { toIssues } from './issues.ts'
+import { toIssues } from '../request/issues.ts'
 
-/** An error answer (RFC 9457), the same whether it is a response or the last event of a stream. */
+/** An error answer (RFC 9457): the same as a response or as the last event of a stream. */
 export type Problem = {
   type: string
   title: string
   status: number
   detail: string
   code: string
-  /** The same as `detail`: what the official SDKs show. */
+  /** The same as `detail`, because the official SDKs show this member. */
   message: string
   requestId: string
   taskID?: string
@@ -43,26 +44,26 @@ export function toProblemAnswer(failure: Failure, requestId: string, taskID?: st
   return { status, headers, problem }
 }
 
-/** The server's error handler: whatever was thrown becomes a problem, and what we did not foresee is logged. */
+/** The server's error handler: answers whatever was thrown as a problem, and logs unexpected errors. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const failure = toFailure(error)
+  const failure = toHttpFailure(error)
   const trace = traceOf(request)
-  // Events for a caller that left before the first of them: nothing went wrong.
-  if (!isForNobody(error, reply)) {
+  // A caller of events that left before the first one is no error of ours.
+  if (!isAbandonedStream(error, reply)) {
     trace.failure = failure.code
     if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
   }
-  const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? trace.taskID
+  const taskID = taskIDOfError(error) ?? trace.taskID
   const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
   reply.code(status).headers(headers).type('application/problem+json').send(JSON.stringify(problem))
 }
 
-function isForNobody(error: unknown, reply: FastifyReply): boolean {
+function isAbandonedStream(error: unknown, reply: FastifyReply): boolean {
   return reply.raw.destroyed && (error as { code?: unknown } | null)?.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
-/** What was thrown, as one of our failures. Texts of Fastify's own errors stay here: some repeat the request. */
-function toFailure(error: unknown): Failure {
+/** The same as `toFailure`, for Fastify's own errors as well. Their texts go no further: some repeat the request. */
+function toHttpFailure(error: unknown): Failure {
   if (error instanceof GatewayError) return error.failure
   const { code, validation, validationContext } = (error ?? {}) as Partial<FastifyError>
   if (validation !== undefined) {
@@ -71,16 +72,16 @@ function toFailure(error: unknown): Failure {
       message,
     }))
     const where = validationContext === 'querystring' ? 'query' : (validationContext ?? 'request')
-    return { code: 'invalid_request', detail: `The ${where} is not as documented.`, errors }
+    return { code: 'invalid_request', detail: `Invalid ${where}.`, errors }
   }
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return { code: 'unsupported_media_type', expected: 'another content type' }
   }
   if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') {
-    return { code: 'invalid_request', detail: 'Content-Length is not the length of the body.' }
+    return { code: 'invalid_request', detail: 'Content-Length must be the length of the body.' }
   }
   if (code?.startsWith('FST_ERR_BAD_URL') || code === 'FST_ERR_MAX_PARAM_LENGTH') {
     return { code: 'not_found', what: 'route' }
   }
-  return { code: 'internal' }
+  return toFailure(error)
 }

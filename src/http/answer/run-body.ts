@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { adviseRetrySeconds } from '../../domain/polling.ts'
 import { toSuccessBody } from '../../domain/task.ts'
-import type { Failure } from '../../errors.ts'
+import { type Failure, isTaskFailure, toTaskFailure } from '../../errors.ts'
 import type { RunOutcome } from '../../services/runs/runs.ts'
 import { traceOf } from '../request/caller-of.ts'
 import { toProblemAnswer } from './problem.ts'
@@ -24,16 +24,14 @@ export function toRunAnswer(end: RunOutcome, request: FastifyRequest): RunAnswer
     const headers = { 'x-task-id': taskID }
     return { event: 'success', status: 200, contentType: 'application/json', headers, body }
   }
-  const { message: detail, quota } = end.task
-  return toFailureAnswer({ code: quota ? 'insufficient_quota' : 'task_failed', detail }, request, taskID)
+  return toFailureAnswer(toTaskFailure(end.task), request, taskID)
 }
 
 /** The answer to a run that could not be made or watched. */
 export function toFailureAnswer(failure: Failure, request: FastifyRequest, taskID?: string): RunAnswer {
   traceOf(request).failure = failure.code
   const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
-  const ended = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
-  const event = ended && taskID !== undefined ? 'failed' : 'error'
+  const event = isTaskFailure(failure) && taskID !== undefined ? 'failed' : 'error'
   return { event, status, contentType: 'application/problem+json', headers, body: JSON.stringify(problem) }
 }
 

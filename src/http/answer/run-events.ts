@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TaskState } from '../../domain/task.ts'
-import { type Failure, GatewayError } from '../../errors.ts'
+import { taskIDOfError, toFailure } from '../../errors.ts'
 import { traceOf } from '../request/caller-of.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
 import { type RunAnswer, toFailureAnswer } from './run-body.ts'
@@ -52,9 +52,9 @@ export function createRunEvents(
     },
     fail: (error) => {
       if (stream === undefined) throw error
-      const failure: Failure = error instanceof GatewayError ? error.failure : { code: 'internal' }
+      const failure = toFailure(error)
       if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
-      const taskID = (error instanceof GatewayError ? error.taskID : undefined) ?? traceOf(request).taskID
+      const taskID = taskIDOfError(error) ?? traceOf(request).taskID
       stream.send('error', toFailureAnswer(failure, request, taskID).body)
       stream.end()
       return reply

@@ -4,8 +4,8 @@ import { Compile } from 'typebox/compile'
 import { DEADLINES } from '../../domain/deadlines.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
-import { toIssues } from '../answer/issues.ts'
 import { sendContinue } from '../request/continue.ts'
+import { toIssues } from '../request/issues.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */
@@ -17,7 +17,7 @@ export async function readJsonObject(
   return toJsonObject(await readJsonBytes(request, reply, limitBytes))
 }
 
-/** Reads a body that is announced as JSON and not looked at yet. Throws 400, 408, 413 or 415. */
+/** Reads a body of type JSON without parsing it. Throws 400, 408, 413 or 415. */
 export async function readJsonBytes(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -30,7 +30,7 @@ export async function readJsonBytes(
   return collectBody(request, reply, limitBytes)
 }
 
-/** The same where a body may be left out: the official TypeScript SDK announces JSON and sends nothing. */
+/** The same for an optional body: the official TypeScript SDK sends the type of JSON with an empty body. */
 export async function readOptionalJsonObject(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -45,19 +45,19 @@ export async function readOptionalJsonObject(
   return toJsonObject(bytes)
 }
 
-/** The type of the body without its parameters, in lower case; empty when it names none. */
+/** The media type of the body without parameters, in lower case; empty without a Content-Type. */
 export function mediaTypeOf(request: FastifyRequest): string {
   const [type = ''] = (headerOf(request, 'content-type') ?? '').split(';')
   return type.trim().toLowerCase()
 }
 
-/** A check of parsed JSON against a schema that changes nothing: no coercion, no defaults, nothing dropped. */
+/** Validates a body against a schema and changes nothing: no coercion, no defaults, nothing dropped. */
 export function createBodyCheck<T extends TSchema>(schema: T): (body: JsonObject) => Static<T> {
   const compiled = Compile(schema)
   return ({ value }) => {
     if (compiled.Check(value)) return value as Static<T>
     const errors = toIssues(compiled.Errors(value))
-    throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
+    throw new GatewayError({ code: 'invalid_request', detail: 'Invalid body.', errors })
   }
 }
 
@@ -77,7 +77,7 @@ export function refuseEncodedBody(request: FastifyRequest): void {
   throw new GatewayError({ code: 'unsupported_media_type', expected: 'bodies without Content-Encoding' })
 }
 
-/** The whole body in memory, counted while it comes. */
+/** Reads the whole body into memory, and stops at the limit. */
 function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: number): Promise<Buffer> {
   const body = request.raw
   const tooLarge = () => new GatewayError({ code: 'too_large', what: 'The body', limitBytes })

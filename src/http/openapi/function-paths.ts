@@ -6,7 +6,7 @@ type Json = Readonly<Record<string, unknown>>
 
 const TEMPLATE_PATH = '/run/{function}'
 
-/** The API description with a path for each named function; what was there stays as it is. */
+/** The API description with an additional path for each named function. */
 export function withFunctions(document: Document, functions: readonly FunctionDescription[]): Document {
   const paths = (document as { paths?: Json }).paths ?? {}
   const template = (paths[TEMPLATE_PATH] as { post?: Json } | undefined)?.post
@@ -32,7 +32,7 @@ function toOperation(template: Json, described: FunctionDescription): Json {
       required: true,
       content: {
         'application/json': { schema: inputSchema, example: example.inputs },
-        // Fields are typed by the same schema; a file stands for its URL.
+        // Fields follow the same schema; a file becomes its URL.
         'multipart/form-data': { schema: { type: 'object' } },
       },
     },
@@ -44,7 +44,7 @@ function toSuccess(template: Json, { outputSchema }: FunctionDescription): Json 
   const success = (template.responses as Record<string, Json>)['200'] ?? {}
   const content = success.content as Record<string, { schema: Json }> | undefined
   const schema = content?.['application/json']?.schema ?? {}
-  // Upstream gives the outputs as an object, or as a list of one.
+  // Upstream gives the outputs as an object or as a list with one object.
   const resultData = { anyOf: [{ type: 'array', items: outputSchema }, outputSchema] }
   const properties = { ...(schema.properties as Json), resultData }
   return { ...success, content: { 'application/json': { schema: { ...schema, properties } } } }

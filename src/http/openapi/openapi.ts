@@ -11,7 +11,7 @@ import { json, OPTIONAL_BODY, ProblemSchema } from './schemas.ts'
 const DESCRIPTION = `A self-hosted gateway in front of OOMOL Cloud Task v3. It holds the organisation's key;
 callers have gateway tokens. Every error is an \`application/problem+json\` with a \`code\`.`
 
-/** Collects the description of every route registered after this, and serves a page to read and try it. */
+/** Describes every route registered after this call, and serves a page to read and try the description. */
 export function registerOpenApi(app: FastifyInstance, version: string): void {
   app.addSchema(ProblemSchema)
   app.register(swagger, {
@@ -22,10 +22,10 @@ export function registerOpenApi(app: FastifyInstance, version: string): void {
         { name: 'runs', description: 'Run a block or a function and get its result' },
         { name: 'tasks', description: 'Tasks, their results and logs' },
         { name: 'files', description: 'Files for the inputs of runs' },
-        { name: 'queue', description: 'The queue that tasks stand in' },
+        { name: 'queue', description: 'The queue of tasks' },
         { name: 'native', description: "The upstream's own paths, for the official clients" },
         { name: 'mcp', description: 'The same for AI agents' },
-        { name: 'operations', description: 'For whoever runs the gateway' },
+        { name: 'operations', description: 'For operators of the gateway' },
       ],
       components: {
         securitySchemes: {
@@ -36,7 +36,8 @@ export function registerOpenApi(app: FastifyInstance, version: string): void {
       security: [{ token: [] }, { cookie: [] }],
     },
     hideUntagged: true,
-    transformObject: (document) => ('openapiObject' in document ? freeBodies(document.openapiObject) : {}),
+    transformObject: (document) =>
+      'openapiObject' in document ? unrequireBodies(document.openapiObject) : {},
     refResolver: { buildLocalReference: (json) => String(json.$id) },
     transform: ({ schema, url, route }) => {
       const isPublic = route.config?.scope === 'public'
@@ -47,8 +48,8 @@ export function registerOpenApi(app: FastifyInstance, version: string): void {
   app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { url: '/openapi.json' }, staticCSP: true })
 }
 
-/** The plugin says of every body that it is required; those that are marked are not. */
-function freeBodies<Document extends { paths?: object }>(document: Document): Document {
+/** The plugin marks every body as required: unmarks the optional ones. */
+function unrequireBodies<Document extends { paths?: object }>(document: Document): Document {
   for (const item of Object.values(document.paths ?? {})) {
     for (const operation of Object.values<Record<string, unknown>>(item)) {
       if (operation[OPTIONAL_BODY] !== true) continue
@@ -59,13 +60,13 @@ function freeBodies<Document extends { paths?: object }>(document: Document): Do
   return document
 }
 
-/** Who asks for a description that anyone may read; undefined when nobody says who. */
-export type IdentifyReader = (request: FastifyRequest) => Promise<Caller | undefined>
+/** The caller of a public route; undefined without one. Throws 401 for a wrong token. */
+type OptionalCaller = (request: FastifyRequest) => Promise<Caller | undefined>
 
 /** `GET /openapi.json`: the description, and with a token the caller's named functions in it. */
 export function openApiDocument(
   app: FastifyInstance,
-  parts: { optionalCaller: IdentifyReader; functions: NamedFunctions },
+  deps: { optionalCaller: OptionalCaller; functions: NamedFunctions },
 ): Route {
   return defineRoute({
     method: 'GET',
@@ -78,9 +79,9 @@ export function openApiDocument(
     },
     handler: async (request) => {
       const document = app.swagger()
-      const caller = await parts.optionalCaller(request)
+      const caller = await deps.optionalCaller(request)
       if (caller === undefined || !caller.rules.scopes.has('run')) return document
-      return withFunctions(document, await parts.functions.list({ caller }))
+      return withFunctions(document, await deps.functions.list({ caller }))
     },
   })
 }

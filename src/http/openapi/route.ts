@@ -19,10 +19,13 @@ type TypedRoute<Schema extends FastifySchema> = RouteOptions<
   TypeBoxTypeProvider
 >
 
+/** The path and the tag of a route that both surfaces have, simplified and native. */
+export type RouteAddress<Tag extends string> = { url: string; tag: Tag | 'native' }
+
 /** A route as `app.ts` registers it. */
 export type Route = RouteOptions
 
-/** Gives a route's handler the types of its schema, and forgets them again for whoever registers it. */
+/** Types a route's handler by its schema, and drops the types again so that all routes have one type. */
 export function defineRoute<const Schema extends FastifySchema>(route: TypedRoute<Schema>): Route {
   return route as unknown as Route
 }

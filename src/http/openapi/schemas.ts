@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox'
 
-/** An error answer as the API description shows it; `problem.ts` makes them. */
+/** An error answer in the API description; `problem.ts` builds them. */
 export const ProblemSchema = Type.Object(
   {
     type: Type.String({ description: 'urn:oomol-gateway:CODE' }),
@@ -12,7 +12,7 @@ export const ProblemSchema = Type.Object(
     requestId: Type.String(),
     taskID: Type.Optional(Type.String()),
     retryable: Type.Boolean({
-      description: 'Whether the same request may be sent again without being paid twice.',
+      description: 'Whether the caller can repeat the same request without paying twice.',
     }),
     errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
   },
@@ -26,7 +26,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   403: 'insufficient_scope, package_denied, function_denied or origin_denied',
   404: 'not_found: no such task, or not yours',
   405: 'method_not_allowed',
-  408: 'request_timeout: the body does not come',
+  408: 'request_timeout: the body did not arrive in time',
   409: 'create_outcome_unknown, or upstream_rejected',
   413: 'too_large',
   415: 'unsupported_media_type',
@@ -38,13 +38,13 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   504: 'upstream_timeout',
 }
 
-/** What every route behind a token may answer with, whatever it does. */
+/** The errors that every route behind a token can answer with. */
 const COMMON_PROBLEMS = [400, 401, 403, 405, 429, 500, 502, 503, 504] as const
 
 const header = (description: string) => ({ description, schema: Type.String() })
 
 const ANSWER_HEADERS = {
-  'X-Request-ID': header("The caller's own when it sent a sane one, else a new one."),
+  'X-Request-ID': header("The caller's own id if it is valid, otherwise a new one."),
 }
 export const TASK_HEADERS = {
   ...ANSWER_HEADERS,
@@ -53,12 +53,12 @@ export const TASK_HEADERS = {
 }
 export const PENDING_HEADERS = {
   ...TASK_HEADERS,
-  Location: header('Where the result will be.'),
-  'Retry-After': header('Seconds until asking again makes sense.'),
+  Location: header('Where to get the result.'),
+  'Retry-After': header('Seconds to wait before asking again.'),
   'Preference-Applied': header('The wait that was used, or respond-async.'),
 }
 
-/** Error responses for a route's schema: those of every route and the ones named. */
+/** Error responses for a route's schema: those of every route, and the given ones. */
 export function problems(...statuses: number[]): Record<number, unknown> {
   const all = [...new Set([...COMMON_PROBLEMS, ...statuses])].sort((a, b) => a - b)
   return Object.fromEntries(all.map((status) => [status, problem(status)]))
@@ -78,15 +78,15 @@ export function json(description: string, schema: TSchema, headers: object = ANS
   return { description, headers, content: { 'application/json': { schema } } }
 }
 
-/** A JSON object of upstream's whose members are its own business. */
+/** A JSON object from upstream, with members that we do not describe. */
 export const UpstreamObject = Type.Object({}, { additionalProperties: true })
 
-/** A JSON body for a route's schema; the check itself is made by the route. */
+/** A JSON body for a route's schema. It is only described here; the route validates it. */
 export function jsonBody(schema: TSchema): { content: Record<string, { schema: TSchema }> } {
   return { content: { 'application/json': { schema } } }
 }
 
-/** Marks a route whose body may be left out, in its schema: nothing of it reaches the description. */
+/** A member of a route's schema that marks its body as optional. It is removed from the description. */
 export const OPTIONAL_BODY = 'x-optional-body'
 
 /** The same, or a form: text fields named as the members are, and a file for each input that takes one. */
@@ -102,7 +102,9 @@ export function jsonOrFormBody(schema: TSchema): { content: Record<string, { sch
   return { content: { 'application/json': { schema }, 'multipart/form-data': { schema: form } } }
 }
 
-export const TaskParams = Type.Object({ taskID: Type.String({ description: 'As the create gave it.' }) })
+export const TaskParams = Type.Object({
+  taskID: Type.String({ description: 'The id from the answer to the create.' }),
+})
 
 export const WaitQuery = Type.Object(
   { wait: Type.Optional(Type.String({ description: 'Seconds to wait for the end of the task.' })) },
@@ -126,7 +128,7 @@ export const KeyHeader = Type.Object({
 })
 export const RunHeaders = Type.Object({ ...PreferHeader.properties, ...KeyHeader.properties })
 
-/** The answer of a finished run, the answer of one that still runs, and of one that was just created. */
+/** The answers of a finished run, of a pending one, and of one that was just created. */
 export const RunSuccess = Type.Object({
   taskID: Type.String(),
   status: Type.Literal('success'),

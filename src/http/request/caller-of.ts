@@ -5,25 +5,25 @@ import type { Caller, RequestContext } from '../../services/callers/request-cont
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who sent the request; set by `authenticate` before any route of a surface runs. */
+    /** The caller; set by `authenticate` before the handler of any route that needs one. */
     caller: Caller | null
   }
   interface FastifyContextConfig {
     /**
-     * The scope a caller needs for this route; `any-caller` when the route itself asks for scopes, `public`
-     * when it needs no caller. A route without it answers nobody.
+     * The scope that a caller needs for this route; `any-caller` if the route checks scopes itself, `public` if it
+     * needs no caller. A route without a scope is closed.
      */
     scope?: Scope | 'any-caller' | 'public'
-    /** Answers the methods that a route does not take; stands in no table. */
+    /** Answers the methods that a route does not have; left out of the route table. */
     isFallback?: true
-    /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */
+    /** Milliseconds for reading a body into memory; set by `createServer` for every route. */
     bodyDeadlineMs?: number
   }
 }
 
 const traces = new WeakMap<FastifyRequest, Trace>()
 
-/** Where a request's log line is gathered. */
+/** The fields of a request's log line, collected while it is served. */
 export function traceOf(request: FastifyRequest): Trace {
   let trace = traces.get(request)
   if (trace === undefined) {
@@ -33,13 +33,13 @@ export function traceOf(request: FastifyRequest): Trace {
   return trace
 }
 
-/** What a service is told of a request. Only for routes behind `authenticate`. */
+/** The request as services see it. Only for routes behind `authenticate`. */
 export function toContext(request: FastifyRequest, reply: FastifyReply): RequestContext {
-  if (request.caller === null) throw new Error('a route of a surface ran without a caller')
+  if (request.caller === null) throw new Error('a route behind authenticate ran without a caller')
   return { caller: request.caller, signal: leaveSignal(reply), trace: traceOf(request) }
 }
 
-/** A request on its way to an answer: Fastify's own two, and what a service is told of it. */
+/** A request, its reply, and its context for services. */
 export type HttpExchange = { request: FastifyRequest; reply: FastifyReply; context: RequestContext }
 
 /** Only for routes behind `authenticate`. */
@@ -47,13 +47,13 @@ export function toHttpExchange(request: FastifyRequest, reply: FastifyReply): Ht
   return { request, reply, context: toContext(request, reply) }
 }
 
-/** One for all requests: without a reason every abort makes an exception, stack and all. Nobody asks for it. */
-const OVER = new Error('nobody listens any more')
+/** One reason for all aborts: without one, every abort would create an exception with a stack. */
+const OVER = new Error('the answer is over')
 
 /**
- * Aborts when nobody listens any more: the caller has left, or has its whole answer (a HEAD has it before
- * the events it asked for have come). Fastify's own `request.signal` aborts as soon as a body has been read,
- * and `AbortSignal.any` leaks: hence one controller of ours a request.
+ * Aborts when the answer is over: the caller has disconnected, or has its whole answer (that of a HEAD is
+ * complete before the events of the same GET would be). Fastify's own `request.signal` aborts as soon as a body
+ * has been read, and `AbortSignal.any` leaks, so each request has one controller of its own.
  */
 function leaveSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()

@@ -1,25 +1,25 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** How long a caller that is still sending may take to see the answer before its connection goes. */
+/** How long a caller that is still sending has to read the answer before its connection is closed. */
 const LINGER_MS = 500
 
 const awaitingContinue = new WeakSet<IncomingMessage>()
 
-/** For the server's `checkContinue`: the 100 is held back until somebody wants the body. */
+/** For the server's `checkContinue`: defers the 100 until a route reads the body. */
 export function deferContinue(request: IncomingMessage): void {
   awaitingContinue.add(request)
 }
 
-/** Tells a caller that sent `Expect: 100-continue` to go on; called where the body is about to be read. */
+/** Sends the deferred 100 to a caller that waits for one; called just before the body is read. */
 export function sendContinue(request: FastifyRequest, reply: FastifyReply): void {
   if (awaitingContinue.delete(request.raw)) reply.raw.writeContinue()
 }
 
 /**
- * For every answer, before it is sent: when its request's body has not been read, the connection ends with
- * the answer instead of swallowing the rest. The caller gets a moment to read the answer, because closing
- * on bytes that are still coming in would reset the connection and take the answer away.
+ * For every answer, before it is sent: if the request's body was not read, closes the connection with the answer
+ * instead of reading the rest. The close is delayed, because closing while bytes arrive resets the connection and
+ * the caller would lose the answer.
  */
 export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): void {
   if (request.raw.complete || !announcesBody(request.raw)) return

@@ -3,7 +3,7 @@ import { isTaskID } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
 import { traceOf } from './caller-of.ts'
 
-/** The id in the path, once it is known to be one; anything else does not exist, and upstream is not asked. */
+/** The task id in the path. Throws `not_found` if it can't be one, so that upstream is never asked for it. */
 export function taskIDOf(request: FastifyRequest, reply: FastifyReply): string {
   const { taskID } = request.params as { taskID: string }
   if (!isTaskID(taskID)) throw new GatewayError({ code: 'not_found', what: 'task' })

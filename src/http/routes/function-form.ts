@@ -34,7 +34,7 @@ export async function receiveFunctionForm(
     const made = toFunctionInputs([...texts, ...files], block)
     if ('inputs' in made) return made.inputs
     const detail = 'The fields are not as the function takes them.'
-    throw new GatewayError({ code: 'invalid_request', detail, errors: made.problems })
+    throw new GatewayError({ code: 'invalid_request', detail, errors: made.issues })
   }
   // What is wrong with the rest of the form is known before its files have URLs: so nobody has to finish those.
   toInputs(form.fileFields.map((field) => ({ name: field, url: '' })))

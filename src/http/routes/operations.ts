@@ -6,38 +6,38 @@ import { json, problems } from '../openapi/schemas.ts'
 
 const Status = Type.Object({ status: Type.String() })
 
-/** `GET /livez`: the process lives. Does no I/O. */
+/** `GET /livez`: whether the process is alive. Does no I/O. */
 export function livez(): Route {
   return defineRoute({
     method: 'GET',
     url: '/livez',
     config: { scope: 'public' },
     schema: {
-      summary: 'Whether the process lives',
+      summary: 'Whether the process is alive',
       tags: ['operations'],
-      response: { 200: json('It does.', Status) },
+      response: { 200: json('It is.', Status) },
     },
     handler: async () => ({ status: 'ok' }),
   })
 }
 
-/** `GET /readyz`: traffic may come. The text says why not. */
-export function readyz(drain: Drain, admission: WaitSlots): Route {
+/** `GET /readyz`: whether the process accepts traffic; `status` says why not. */
+export function readyz(drain: Drain, waitSlots: WaitSlots): Route {
   return defineRoute({
     method: 'GET',
     url: '/readyz',
     config: { scope: 'public' },
     schema: {
-      summary: 'Whether traffic may come',
+      summary: 'Whether the gateway accepts traffic',
       tags: ['operations'],
       response: {
-        200: json('It may.', Status),
-        503: json('It may not: draining or shedding.', Status),
+        200: json('It does.', Status),
+        503: json('It does not: draining or shedding.', Status),
         ...problems(),
       },
     },
     handler: async (_request, reply) => {
-      const status = drain.draining ? 'draining' : admission.full ? 'shedding' : 'ready'
+      const status = drain.draining ? 'draining' : waitSlots.full ? 'shedding' : 'ready'
       if (status !== 'ready') reply.code(503).header('retry-after', '1')
       return { status }
     },

@@ -2,15 +2,13 @@ import { Type } from 'typebox'
 import type { Tasks } from '../../services/tasks/tasks.ts'
 import { sendJson } from '../answer/send-json.ts'
 import { readOptionalJsonObject } from '../body/json-body.ts'
-import { defineRoute, type Route } from '../openapi/route.ts'
+import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../openapi/schemas.ts'
 import { toContext } from '../request/caller-of.ts'
 
-type RouteAddress = { url: string; tag: 'queue' | 'native' }
-
 const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
 
-export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress): Route {
+export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress<'queue'>): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -25,8 +23,8 @@ export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress): Route 
   })
 }
 
-/** Pauses or resumes. A body says nothing that upstream knows of; it may be `{}` or left out. */
-export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: RouteAddress): Route {
+/** Pauses or resumes the queue. The body is optional, and its members mean nothing. */
+export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: RouteAddress<'queue'>): Route {
   return defineRoute({
     method: 'POST',
     url,
@@ -35,7 +33,7 @@ export function setQueuePaused(tasks: Tasks, paused: boolean, { url, tag }: Rout
       summary: paused ? 'Pause the queue' : 'Resume the queue',
       tags: [tag],
       querystring: NoQuery,
-      body: jsonBody(Type.Object({}, { description: 'May be left out.' })),
+      body: jsonBody(Type.Object({}, { description: 'Optional.' })),
       [OPTIONAL_BODY]: true,
       response: { 200: json('What pauses the queue now.', UpstreamObject), ...problems(408, 413, 415) },
     },

@@ -1,5 +1,6 @@
+import type { Issue } from '../../domain/issue.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
-import { GatewayError, type Issue } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { RunEvents } from '../answer/run-events.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from '../body/form.ts'
 import type { HttpExchange } from '../request/caller-of.ts'

@@ -1,29 +1,22 @@
 import { type Static, type TSchema, Type } from 'typebox'
+import { WORKLOAD_ID_PATTERN } from '../../domain/names.ts'
 import type { RequestContext } from '../../services/callers/request-context.ts'
+import { LIST_FILTERS, MAX_PAGE_SIZE, MAX_WORKLOADS } from '../../services/tasks/task-queries.ts'
 import type { Tasks } from '../../services/tasks/tasks.ts'
 import { sendJson } from '../answer/send-json.ts'
-import { defineRoute, type Route } from '../openapi/route.ts'
+import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../openapi/schemas.ts'
 import { toContext } from '../request/caller-of.ts'
 import { taskIDOf } from '../request/task-id.ts'
 
-/** Where a route stands: each of these is a door of both surfaces. */
-type RouteAddress = { url: string; tag: 'tasks' | 'native' }
-
-const Word = (description: string) =>
-  Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$', description }))
+const WORKLOAD = WORKLOAD_ID_PATTERN.slice(1, -1)
 
 const ListQuery = Type.Object(
   {
-    size: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100.' })),
-    nextToken: Type.Optional(
-      Type.String({ pattern: '^[\\x21-\\x7e]{1,4096}$', description: 'From the page before.' }),
+    size: Type.Optional(
+      Type.String({ pattern: '^([1-9][0-9]?|100)$', description: `1 to ${MAX_PAGE_SIZE}.` }),
     ),
-    status: Word('Only tasks of this status.'),
-    taskType: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('shared')])),
-    workload: Type.Optional(Type.Literal('serverless')),
-    workloadID: Word('Only tasks of this workload.'),
-    packageID: Word('Only tasks of this package.'),
+    ...LIST_FILTERS,
   },
   { additionalProperties: false },
 )
@@ -31,8 +24,8 @@ const ListQuery = Type.Object(
 const LatestQuery = Type.Object(
   {
     workloadIDs: Type.String({
-      pattern: '^[\\w.-]{1,200}(,[\\w.-]{1,200}){0,49}$',
-      description: '1 to 50 workload ids, separated by commas.',
+      pattern: `^${WORKLOAD}(,${WORKLOAD}){0,${MAX_WORKLOADS - 1}}$`,
+      description: `1 to ${MAX_WORKLOADS} workload ids, separated by commas.`,
     }),
   },
   { additionalProperties: false },
@@ -52,7 +45,7 @@ const TaskList = Type.Object({
   nextToken: Type.Union([Type.String(), Type.Null()]),
 })
 
-export function listTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
+export function listTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -68,7 +61,7 @@ export function listTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   })
 }
 
-export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
+export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
     url,
@@ -86,21 +79,21 @@ export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress): Route {
   })
 }
 
-export function taskDetail(tasks: Tasks, door: RouteAddress): Route {
+export function taskDetail(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const about = { summary: 'A task in detail', query: NoQuery, answer: UpstreamObject }
-  return taskRoute(door, about, (context, taskID) => tasks.detail(context, taskID))
+  return taskRoute(address, about, (context, taskID) => tasks.detail(context, taskID))
 }
 
-export function taskLogs(tasks: Tasks, door: RouteAddress): Route {
+export function taskLogs(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const answer = Type.Object({ logs: Type.Array(UpstreamObject) })
   return taskRoute(
-    door,
+    address,
     { summary: 'Logs of a task', query: LogsQuery, answer },
     (context, taskID, { page }) => tasks.logs(context, taskID, Number(page ?? '1')),
   )
 }
 
-/** `GET …/result` as upstream answers it: the result, or how far the task is. */
+/** `GET …/result` as upstream answers it: the result, or the progress of the task. */
 export function nativeTaskResult(tasks: Tasks, url: string): Route {
   const about = { summary: "A task's result, as upstream gives it", query: NoQuery, answer: UpstreamObject }
   return taskRoute({ url, tag: 'native' }, about, (context, taskID) => tasks.result(context, taskID))
@@ -108,7 +101,7 @@ export function nativeTaskResult(tasks: Tasks, url: string): Route {
 
 /** A route that reads something of one task. */
 function taskRoute<Query extends TSchema>(
-  { url, tag }: RouteAddress,
+  { url, tag }: RouteAddress<'tasks'>,
   { summary, query, answer }: { summary: string; query: Query; answer: TSchema },
   read: (context: RequestContext, taskID: string, query: Static<Query>) => Promise<Buffer>,
 ): Route {

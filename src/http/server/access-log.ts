@@ -1,38 +1,38 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { traceOf } from '../request/caller-of.ts'
 
-/** A request that has not left its line yet. */
-type Open = { startedMs: number; isAnswered: boolean }
+/** A request whose line is not written yet. */
+type OpenRequest = { startedMs: number; isAnswered: boolean }
 
-const open = new WeakMap<FastifyRequest, Open>()
+const openRequests = new WeakMap<FastifyRequest, OpenRequest>()
 
 /**
- * Sees to it that a request leaves one line when it is over. Fastify's own hook does not tell of a request
- * whose caller has left before the answer.
+ * Makes a request write one log line when it is over. Fastify's own hook does not run for a caller that left
+ * before the answer.
  */
 export function beginRequestLog(request: FastifyRequest, reply: FastifyReply): void {
-  open.set(request, { startedMs: performance.now(), isAnswered: false })
+  openRequests.set(request, { startedMs: performance.now(), isAnswered: false })
   reply.raw.once('close', () => {
-    // Whoever has left is not the end of the request: a create goes on, and its task belongs on the line.
-    if (open.get(request)?.isAnswered) logRequest(request, reply)
+    // When the caller has left, the request goes on: a create finishes, and its task belongs on the line.
+    if (openRequests.get(request)?.isAnswered) logRequest(request, reply)
   })
 }
 
-/** Called when the answer is there and about to be sent, if there is still somebody to send it to. */
+/** Called when the answer is ready to be sent, whether the caller is still there or not. */
 export function noteAnswer(request: FastifyRequest, reply: FastifyReply): void {
-  const state = open.get(request)
+  const state = openRequests.get(request)
   if (state !== undefined) state.isAnswered = true
   if (reply.raw.destroyed) logRequest(request, reply)
 }
 
 /**
- * The one line a request leaves in the log. The route is the pattern it matched, never the path it sent,
- * and there is no query: either may hold what is nobody's business.
+ * The one log line of a request. It shows the pattern of the route and never the path or the query, because
+ * these can contain secrets.
  */
 function logRequest(request: FastifyRequest, reply: FastifyReply): void {
-  const state = open.get(request)
+  const state = openRequests.get(request)
   if (state === undefined) return
-  open.delete(request)
+  openRequests.delete(request)
   const { upstreamMs, ...trace } = traceOf(request)
   const line = {
     method: request.method,

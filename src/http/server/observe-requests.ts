@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
-/** What is told of a request when it is over, one way or another. */
+/** Called for each request when it is over, answered or not. */
 export type ObserveRequest = (observation: {
   method: string
   route: string
@@ -9,10 +9,10 @@ export type ObserveRequest = (observation: {
   seconds: number
 }) => void
 
-/** nginx's word for a caller that left before its answer. */
+/** The status that nginx logs for a caller that left before its answer. */
 const CLIENT_CLOSED_REQUEST = 499
 
-/** Tells of every request that is over. It is over when its connection is done with it, answered or not. */
+/** Observes every request when its answer was sent or its caller has left. */
 export function observeRequests(app: FastifyInstance, observe: ObserveRequest): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.raw.once('close', () =>
@@ -27,7 +27,7 @@ export function observeRequests(app: FastifyInstance, observe: ObserveRequest): 
   })
 }
 
-/** Configured ids are few; users are not. No configured id has a colon. */
+/** Configured ids are few, users are many, so all users share one label. No configured id has a colon. */
 function toCallerLabel({ caller }: FastifyRequest): string {
   if (caller === null) return ':none'
   return caller.kind === 'user' ? ':user' : caller.id

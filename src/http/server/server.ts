@@ -19,15 +19,15 @@ import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
 
-/** Longer than the idle timeout of the load balancers in front of us, so that they close first. */
+/** Longer than the idle timeout of common load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
 const HEADERS_TIMEOUT_MS = 20_000
-/** How often Node looks for connections whose head does not come. */
+/** How often Node checks for connections whose head is late. */
 const CONNECTIONS_CHECK_MS = 5_000
-/** Longer parameters than any id or name we take. */
+/** Longer than any valid id or name in a path. */
 const MAX_PARAM_LENGTH = 400
 
-/** A cookie's value as it came, because that is what goes upstream. The plugin passes this on to its parser. */
+/** Cookies keep their value as it came, because it goes upstream. The plugin passes these options to its parser. */
 const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string } = {
   decode: (value) => value,
 }
@@ -38,11 +38,11 @@ export type ServerOptions = {
   bodyDeadlineMs: number
 }
 
-/** Fastify with everything set that its defaults leave open; no routes yet. */
+/** Fastify without routes, with safe settings wherever its defaults are not (traps.md). */
 export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
-    // One line a request, of our own making: access-log.ts.
+    // access-log.ts writes one line per request.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIdOf,
     requestIdHeader: false,
@@ -55,7 +55,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
     frameworkErrors: answerUnroutable,
   })
   app.server.on('request', (request, response) => lastAnswer.set(request.socket, response))
-  // Node drops header lines beyond a count without a word; their size is bounded anyway.
+  // Node silently drops header lines beyond this count. Their size is bounded anyway.
   app.server.maxHeadersCount = 0
   app.server.on('checkContinue', (request, response) => {
     deferContinue(request)
@@ -65,7 +65,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
   app.decorateRequest('caller', null)
   app.register(cookie, { parseOptions: COOKIE_PARSING })
   app.removeAllContentTypeParsers()
-  // Bodies stay unread until a route reads them (bodies.ts).
+  // A body stays unread until its route reads it (body/).
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setValidatorCompiler(compileCheck)
   app.setSerializerCompiler(() => (body) => JSON.stringify(body))
@@ -82,7 +82,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
   return app
 }
 
-/** What every answer carries. */
+/** The headers of every answer. */
 function finishHead(request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-request-id', request.id)
   reply.header('x-content-type-options', 'nosniff')
@@ -91,20 +91,20 @@ function finishHead(request: FastifyRequest, reply: FastifyReply): void {
   noteAnswer(request, reply)
 }
 
-/** What the router can't even read (`%zz`, an endless parameter) is answered before any hook would run. */
+/** Answers targets that the router can't read (`%zz`, an overlong parameter): Fastify runs no hooks for them. */
 function answerUnroutable(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   beginRequestLog(request, reply)
   finishHead(request, reply)
   sendProblem(error, request, reply)
 }
 
-/** A caller's own id when it is one that can stand in a log, else a new one. */
+/** The caller's own request id if it is safe in a log, otherwise a new one. */
 function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
   const given = request.headers['x-request-id']
   return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
 }
 
-/** Queries are checked as the text they are; ids and bodies have checks of their own, with answers of their own. */
+/** Validates queries, as strings. Routes validate ids and bodies themselves, for answers of their own. */
 const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   if (httpPart !== 'querystring') return () => true
   const compiled = Compile(schema)
@@ -114,13 +114,13 @@ const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   }
 }
 
-/** The last answer that was begun on a connection. */
+/** The last answer that began on each connection. */
 const lastAnswer = new WeakMap<Duplex, ServerResponse>()
 
-/** What is no HTTP never becomes a request; it is answered on the socket. */
+/** Answers bytes that are not HTTP on the socket, because they never become a request. */
 function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   const answer = lastAnswer.get(socket)
-  // Amid an answer that is being written there is no place for another one.
+  // A second answer would corrupt one that is being written.
   const isMidAnswer = answer?.headersSent && !answer.writableFinished
   if (!socket.writable || isMidAnswer || error.code === 'ECONNRESET') {
     socket.destroy()
@@ -128,8 +128,8 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
   }
   const failure: Failure =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-      ? { code: 'request_timeout', detail: 'The request did not come in time.' }
-      : { code: 'invalid_request', detail: 'This is not HTTP as the gateway takes it.' }
+      ? { code: 'request_timeout', detail: 'The request did not arrive in time. Send it again.' }
+      : { code: 'invalid_request', detail: 'Malformed HTTP request.' }
   const { status, problem } = toProblemAnswer(failure, randomUUID())
   const body = JSON.stringify(problem)
   socket.end(

@@ -5,17 +5,17 @@ import type { Drain } from '../../services/drain.ts'
 /** How long the port stays open after the drain began, so that load balancers see /readyz fail first. */
 const NOTICE_MS = 2_000
 
-/** What is left of the grace, at its end, for the answers that are given then. */
+/** The end of the grace, kept for answers to callers that still wait. */
 const LAST_ANSWERS_MS = 1_000
 
 export type ShutdownDeps = {
   drain: Drain
-  /** Ends every call upstream, so that whoever still waits for one is told. */
+  /** Ends every call upstream, so that the requests waiting for one are answered. */
   abandonCalls(): Promise<void>
   graceMs: number
 }
 
-/** While draining no connection is kept: a hook for every answer. */
+/** Adds a hook that closes each connection with its answer while draining. */
 export function closeWhileDraining(app: FastifyInstance, drain: Drain): void {
   app.addHook('onSend', async (_request, reply) => {
     if (drain.draining) reply.header('connection', 'close')
@@ -23,11 +23,11 @@ export function closeWhileDraining(app: FastifyInstance, drain: Drain): void {
 }
 
 /**
- * Ends the gateway within the grace, whatever hangs: everyone who waits is answered at once, what is under
- * way gets its time, the rest is cut off. Resolves when everything is closed, or the grace is all but over.
+ * Stops the gateway within the grace, whatever hangs: answers waiting requests at once, gives running ones time,
+ * and cuts the rest. Resolves when everything is closed, or when the grace is almost over.
  */
-export async function shutDown(app: FastifyInstance, parts: ShutdownDeps): Promise<void> {
-  const { drain, abandonCalls, graceMs } = parts
+export async function shutDown(app: FastifyInstance, deps: ShutdownDeps): Promise<void> {
+  const { drain, abandonCalls, graceMs } = deps
   drain.begin()
   app.server.closeIdleConnections()
   await sleep(Math.min(NOTICE_MS, graceMs / 4))
@@ -37,6 +37,6 @@ export async function shutDown(app: FastifyInstance, parts: ShutdownDeps): Promi
   await abandonCalls()
   await Promise.race([closed, sleep(Math.min(LAST_ANSWERS_MS, graceMs / 4), undefined, { ref: false })])
   app.server.closeAllConnections()
-  // What lets go of nothing even now (a store on a dead disk) is left behind with the process.
+  // What hangs even now, such as a store on a dead disk, ends with the process.
   await Promise.race([closed, sleep(graceMs / 20, undefined, { ref: false })])
 }

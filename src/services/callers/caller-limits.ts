@@ -2,30 +2,30 @@ import { type Quota, RateWindow } from '../../domain/rate-window.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Caller } from './request-context.ts'
 
-/** Seconds after which a caller whose runs all wait may try again. */
-const RETRY_RUN_SECONDS = 1
+/** `Retry-After` of a caller that has too many concurrent runs. */
+const TOO_MANY_RUNS_RETRY_SECONDS = 1
 
-/** What is left to a caller of one of its limits a minute. */
+/** What remains of one of a caller's limits per minute. */
 export type NamedQuota = Quota & { name: 'requests' | 'creates' }
 
 /**
- * The limits of each caller, counted in this process. They are its own: what one caller does takes nothing
- * from another. Counts are kept by the caller's id, so they outlive a reload of the configuration.
+ * The limits of each caller, counted in this process; callers share no counts. Counts are kept under the
+ * caller's id, so they survive a reload of the configuration.
  */
 export type Limits = {
   /** Counts a request. Throws `rate_limited`. */
   takeRequest(caller: Caller): void
-  /** Counts a create; called right before it. Throws `rate_limited`. */
+  /** Counts a create; called just before it is sent. Throws `rate_limited`. */
   takeCreate(caller: Caller): void
-  /** Throws `rate_limited` when no create is left, and counts none: before what would be in vain without one. */
+  /** Throws `rate_limited` if no create remains; counts none. For work that is wasted without a create. */
   requireCreate(caller: Caller): void
-  /** Takes one of the places of the caller's waiting runs; returns what gives it back. Throws `too_many_runs`. */
-  enterRun(caller: Caller): () => void
-  /** What is left, for callers that have a limit; for the header fields of an answer. */
+  /** Acquires one of the caller's concurrent runs; returns its release. Throws `too_many_runs`. */
+  acquireRun(caller: Caller): () => void
+  /** What remains of each limit that the caller has; for the RateLimit header fields. */
   quotas(caller: Caller): NamedQuota[]
 }
 
-/** Bounded by the configuration: only callers that it gives a limit have counts. */
+/** Bounded by the configuration, because only callers with a limit have counts. */
 type Counts = { requests: RateWindow; creates: RateWindow; runs: number }
 
 export function createLimits(now: () => number): Limits {
@@ -55,9 +55,9 @@ export function createLimits(now: () => number): Limits {
       const creates = quota(caller, 'creates')
       if (creates?.remaining === 0) throw usedUp('creates', creates)
     },
-    enterRun: (caller) => {
+    acquireRun: (caller) => {
       const limit = caller.rules.limits.concurrentRuns
-      return limit === undefined ? () => {} : enterRun(countsOf(caller), limit)
+      return limit === undefined ? () => {} : acquireRun(countsOf(caller), limit)
     },
     quotas: (caller) => (['requests', 'creates'] as const).flatMap((name) => quota(caller, name) ?? []),
   }
@@ -68,19 +68,19 @@ function limitOf({ rules }: Caller, name: NamedQuota['name']): number | undefine
 }
 
 function usedUp(name: NamedQuota['name'], { limit, resetSeconds }: Quota): GatewayError {
-  const detail = `This caller may make ${limit} ${name} a minute.`
+  const detail = `The limit of this caller is ${limit} ${name} per minute. Retry after the time in Retry-After.`
   return new GatewayError({ code: 'rate_limited', detail, retryAfterSeconds: resetSeconds })
 }
 
-function enterRun(counts: Counts, limit: number): () => void {
+function acquireRun(counts: Counts, limit: number): () => void {
   if (counts.runs >= limit) {
-    const detail = `This caller may have ${limit} runs waited for at a time.`
-    throw new GatewayError({ code: 'too_many_runs', detail, retryAfterSeconds: RETRY_RUN_SECONDS })
+    const detail = `The limit of this caller is ${limit} concurrent runs. Retry when one of them has ended.`
+    throw new GatewayError({ code: 'too_many_runs', detail, retryAfterSeconds: TOO_MANY_RUNS_RETRY_SECONDS })
   }
   counts.runs += 1
-  let left = false
+  let isReleased = false
   return () => {
-    if (!left) counts.runs -= 1
-    left = true
+    if (!isReleased) counts.runs -= 1
+    isReleased = true
   }
 }

@@ -2,7 +2,7 @@ import type { Credential } from '../../cloud/credential.ts'
 import type { CallerRules } from '../../domain/caller.ts'
 import type { FunctionConfig } from '../../domain/named-function.ts'
 
-/** An app that the configuration names, under the SHA-256 hashes of its tokens. */
+/** A configured caller, known by the SHA-256 hashes of its tokens, with the credential it acts with. */
 export type RegisteredApp = {
   readonly id: string
   readonly tokenHashes: readonly Buffer[]
@@ -10,18 +10,18 @@ export type RegisteredApp = {
   readonly credential: Credential
 }
 
-/** Who may call, and what they may call by name. */
+/** The apps and the named functions of one configuration. */
 export type RegistryEntries = {
   readonly apps: readonly RegisteredApp[]
   readonly functions: readonly FunctionConfig[]
 }
 
-/** The entries that are in force: replaced as a whole, read anew for each request. */
+/** The current entries: replaced as a whole, read again for each request. */
 export type CallerRegistry = {
   current(): RegistryEntries
-  /** From the next request on; requests under way keep the caller they came as. */
+  /** Takes effect with the next request; running requests keep their caller. */
   replace(entries: RegistryEntries): void
-  /** Whether any app may be called for by pages of this origin. */
+  /** Whether pages of this origin may act for any app. */
   isOriginOfSomeApp(origin: string): boolean
 }
 

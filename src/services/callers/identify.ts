@@ -1,54 +1,53 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { type Credential, createCookieCredential } from '../../cloud/credential.ts'
-import { type CallerRules, PLAIN_SCOPES, SCOPES } from '../../domain/caller.ts'
+import { type CallerRules, PLAIN_RULES, SCOPES } from '../../domain/caller.ts'
+import { hashToken } from '../../domain/token.ts'
 import { GatewayError } from '../../errors.ts'
 import type { CallerRegistry, RegisteredApp } from './caller-registry.ts'
 import type { Caller } from './request-context.ts'
 
-/** What a request says of who sent it. Each at most once: two of a kind were refused before. */
+/** The credentials in a request, each at most once: a request with two of a kind is refused before. */
 export type PresentedCredentials = { authorization: string | undefined; cookieToken: string | undefined }
 
-export type IdentifyOptions = {
-  /** Read anew for each request. */
-  directory: CallerRegistry
-  /** The credential of whoever comes without a token; undefined unless GATEWAY_AUTH=none. */
+export type IdentifyDeps = {
+  /** Read again for each request, so that a reload takes effect. */
+  callerRegistry: CallerRegistry
+  /** The credential for requests without a token; undefined unless GATEWAY_AUTH=none. */
   anyone: Credential | undefined
   cookieMode: boolean
 }
 
-/** Tells who sent a request; throws `unauthenticated`. */
+/** The caller that sent a request. Throws `unauthenticated`. */
 export type Identify = (presented: PresentedCredentials) => Caller
 
-const EVERYTHING = { packages: ['*'], functions: ['*'], origins: [], limits: {} } as const
+/** A user acts only on its own account, so it has every scope and upstream decides. */
+const USER_RULES: CallerRules = { ...PLAIN_RULES, scopes: new Set(SCOPES) }
 
-/** A user acts on its own account alone, so upstream decides; every scope, none of them the organisation's. */
-const USER_RULES: CallerRules = { ...EVERYTHING, scopes: new Set(SCOPES) }
-
-export function createIdentify(options: IdentifyOptions): Identify {
-  const anyone: Caller | undefined = options.anyone && {
+export function createIdentify(deps: IdentifyDeps): Identify {
+  const anyone: Caller | undefined = deps.anyone && {
     id: ':anyone',
     kind: 'anyone',
-    rules: { ...EVERYTHING, scopes: new Set(PLAIN_SCOPES) },
-    credential: options.anyone,
+    rules: PLAIN_RULES,
+    credential: deps.anyone,
   }
 
   return ({ authorization, cookieToken }) => {
     if (authorization !== undefined) {
-      // Clients insist on sending some key: where no token is known, whatever they send means nothing.
-      const { apps } = options.directory.current()
+      // The official clients always send a key. Where no tokens are configured, any value is accepted.
+      const { apps } = deps.callerRegistry.current()
       const caller = findApp(apps, authorization) ?? (apps.length === 0 ? anyone : undefined)
-      if (caller === undefined) throw unauthenticated('The token is not known here.')
+      if (caller === undefined) throw unauthenticated('Send a valid gateway token: this one is not known.')
       return caller
     }
-    if (options.cookieMode && cookieToken !== undefined) return toUser(cookieToken)
+    if (deps.cookieMode && cookieToken !== undefined) return toUser(cookieToken)
     if (anyone !== undefined) return anyone
-    throw unauthenticated('A token is needed: Authorization: Bearer TOKEN.')
+    throw unauthenticated('Send a gateway token: Authorization: Bearer TOKEN.')
   }
 }
 
-/** Every hash is compared, each in constant time: how long it takes tells nothing about any token. */
+/** Compares every hash in constant time, so that the duration reveals nothing about any token. */
 function findApp(apps: readonly RegisteredApp[], authorization: string): Caller | undefined {
-  const presented = createHash('sha256').update(toToken(authorization)).digest()
+  const presented = hashToken(toToken(authorization))
   let found: RegisteredApp | undefined
   for (const app of apps) {
     for (const hash of app.tokenHashes) if (timingSafeEqual(hash, presented)) found = app
@@ -63,7 +62,8 @@ function toToken(authorization: string): string {
 
 function toUser(cookieToken: string): Caller {
   const credential = createCookieCredential(cookieToken)
-  if (credential === undefined) throw unauthenticated('The oomol-token cookie is not one.')
+  if (credential === undefined)
+    throw unauthenticated('Send a valid oomol-token cookie: this one is malformed.')
   return { id: `user:${credential.id.slice(0, 32)}`, kind: 'user', rules: USER_RULES, credential }
 }
 

@@ -4,25 +4,26 @@ import type { Caller, RequestContext } from './request-context.ts'
 
 /** How long a task's owner is kept. */
 const OWNER_DAYS = 30
-/** An upload lives a day, and so does its file. */
+/** An upload and its file live one day at upstream. */
 const UPLOAD_OWNER_DAYS = 2
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /**
- * Whose a task is. Behind one key all tasks belong to one upstream user, so the gateway keeps the owner of
- * each it creates. A user acts with its own cookie: there upstream decides.
+ * The owners of tasks. Behind one key all tasks belong to one upstream user, so the gateway stores the owner
+ * of each task it creates. For a user with an own cookie upstream decides, and nothing is stored.
  */
 export type Owners = {
-  /** Keeps the caller as the task's owner; durable when it resolves. Throws `store_unavailable`. */
+  /** Stores the caller as the task's owner; durable once it resolves. Throws `store_unavailable`. */
   record(context: RequestContext, taskID: string): Promise<void>
   /** Throws `not_found` unless the caller may see the task. */
   require(context: RequestContext, taskID: string): Promise<void>
-  /** Whether every task there is behind its credential is the caller's to see. */
+  /** Whether the caller may see every task behind its credential. */
   seesAll(context: RequestContext): boolean
-  /** Which of the tasks the caller may see, in their order. */
+  /** Whether the caller may see each of the tasks, in the order of `taskIDs`. */
   visible(context: RequestContext, taskIDs: readonly string[]): Promise<boolean[]>
-  /** The same for an upload that the caller finishes itself. */
+  /** Stores the owner of an upload that the caller finalises itself. Throws `store_unavailable`. */
   recordUpload(context: RequestContext, uploadID: string): Promise<void>
+  /** Throws `not_found` unless the caller owns the upload. */
   requireUpload(context: RequestContext, uploadID: string): Promise<void>
 }
 
@@ -53,7 +54,7 @@ export function createOwners(store: Store, now: () => number): Owners {
   }
 }
 
-/** No task's id has a colon. */
+/** Task ids have no colon, so these keys never collide with them. */
 function uploadKey(uploadID: string): string {
   return `upload:${uploadID}`
 }

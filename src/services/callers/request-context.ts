@@ -4,21 +4,21 @@ import type { Trace } from '../../domain/trace.ts'
 import { GatewayError } from '../../errors.ts'
 
 /**
- * Who sent a request. `id` is what owners and idempotency keys are kept under and what the log shows; no
- * two callers share one (a configured id has no colon, the others have).
+ * Who sent a request. Owners and idempotency keys are stored under `id`, and the log shows it. Ids are unique:
+ * configured ones have no colon, all others have one.
  */
 export type Caller = {
   readonly id: string
   readonly kind: 'app' | 'user' | 'anyone'
   readonly rules: CallerRules
-  /** The one credential that goes upstream for this caller. */
+  /** The only credential that goes upstream for this caller. */
   readonly credential: Credential
 }
 
-/** What a use case is told of the request it serves. `signal` aborts when the caller has left. */
+/** A request as services see it. `signal` aborts when the caller disconnects. */
 export type RequestContext = { caller: Caller; signal: AbortSignal; trace: Trace }
 
-/** What calls upstream are made with on behalf of a request. */
+/** The part of a request's context that a call upstream needs. */
 export function toCallContext(context: RequestContext): {
   credential: Credential
   signal: AbortSignal

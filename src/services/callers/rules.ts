@@ -1,25 +1,34 @@
 import type { CreateRequest } from '../../domain/create-request.ts'
+import type { Issue } from '../../domain/issue.ts'
 import { isBlockName, isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { isFunctionAllowed, isPackageAllowed } from '../../domain/patterns.ts'
-import { GatewayError, type Issue } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Caller } from './request-context.ts'
 
-/** Throws `package_denied` unless the caller may run that very package in that very version. */
+/** Throws `package_denied` unless the caller may run exactly this package in this version. */
 export function requirePackage(
   caller: Caller,
   { packageName, packageVersion }: Pick<CreateRequest, 'packageName' | 'packageVersion'>,
 ): void {
   if (isPackageAllowed(caller.rules.packages, packageName, packageVersion)) return
-  throw new GatewayError({ code: 'package_denied', detail: 'This caller may not run this package.' })
+  throw new GatewayError({
+    code: 'package_denied',
+    detail: 'The rules of this caller do not allow this package in this version.',
+  })
 }
 
 /** Throws `function_denied` unless the caller may run the named function. */
 export function requireFunction(caller: Caller, name: string): void {
   if (isFunctionAllowed(caller.rules.functions, name)) return
-  throw new GatewayError({ code: 'function_denied', detail: 'This caller may not run this function.' })
+  throw new GatewayError({
+    code: 'function_denied',
+    detail: 'The rules of this caller do not allow this function.',
+  })
 }
 
-/** Names that rules are written for must be names, or a rule and upstream could read them differently. */
+/**
+ * Throws `invalid_request` unless the names are valid: a rule and upstream could read an invalid one differently.
+ */
 export function checkNames(request: CreateRequest): CreateRequest {
   const errors: Issue[] = []
   if (!isPackageName(request.packageName))
@@ -28,5 +37,5 @@ export function checkNames(request: CreateRequest): CreateRequest {
     errors.push({ path: '/packageVersion', message: 'is no version' })
   if (!isBlockName(request.blockName)) errors.push({ path: '/blockName', message: 'is no block name' })
   if (errors.length === 0) return request
-  throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
+  throw new GatewayError({ code: 'invalid_request', detail: 'Invalid body.', errors })
 }

@@ -2,64 +2,64 @@ import type { BlockSchema } from '../../domain/block-schema.ts'
 import { type CreateRequest, toCreateRequest } from '../../domain/create-request.ts'
 import { describeFunction, type FunctionDescription } from '../../domain/function-description.ts'
 import { findFixedInputs, mergeInputs, toConfiguredInputs } from '../../domain/function-inputs.ts'
-import { findInputProblems, type InputProblem } from '../../domain/input-check.ts'
+import { findInputIssues } from '../../domain/input-check.ts'
+import type { Issue } from '../../domain/issue.ts'
 import type { JsonObject } from '../../domain/json.ts'
 import type { FunctionConfig } from '../../domain/named-function.ts'
 import { isFunctionAllowed } from '../../domain/patterns.ts'
 import { GatewayError } from '../../errors.ts'
+import type { CallerRegistry } from '../callers/caller-registry.ts'
 import type { Caller, RequestContext } from '../callers/request-context.ts'
 import { requireFunction } from '../callers/rules.ts'
 import type { ServiceLog } from '../service-log.ts'
 import type { PackageCache } from './package-cache.ts'
 
-/** How often it is said of one function that its inputs are not checked. */
+/** One warning per function in this time says that its inputs are not validated. */
 const WARN_EVERY_MS = 60_000
 
-/** On whose behalf. */
-type Asker = Pick<RequestContext, 'caller'>
+type CallerContext = Pick<RequestContext, 'caller'>
 
-/** The named functions, as each caller may use them. */
+/** The named functions, each for the callers that may run it. */
 export type NamedFunctions = {
   /** Throws `not_found` or `function_denied`. */
-  require(context: Asker, name: string): FunctionConfig
-  /** Those the caller may run, in the order of the configuration. */
-  list(context: Asker): Promise<FunctionDescription[]>
+  require(context: CallerContext, name: string): FunctionConfig
+  /** The functions that the caller may run, in the order of the configuration. */
+  list(context: CallerContext): Promise<FunctionDescription[]>
   /** Throws `not_found` or `function_denied`. */
-  describe(context: Asker, name: string): Promise<FunctionDescription>
-  /** The block behind a function, undefined while the registry is away. Throws as `require`. */
-  blockOf(context: Asker, name: string): Promise<BlockSchema | undefined>
+  describe(context: CallerContext, name: string): Promise<FunctionDescription>
+  /** The block behind a function, undefined while the registry is unavailable. Throws as `require`. */
+  blockOf(context: CallerContext, name: string): Promise<BlockSchema | undefined>
   /**
-   * The create of a run. `inputs` is what the caller gave; its bytes go upstream as they are, in the very
-   * version they were checked against; what is wrong with them is told in `inputProblems`. Throws as `require`.
+   * The create of a run. The bytes of the caller's `inputs` go upstream as they are, to the exact version they
+   * were validated against. Issues with the inputs are in `inputProblems`. Throws as `require`.
    */
-  prepare(context: Asker, name: string, inputs: JsonObject): Promise<CreateRequest>
+  prepare(context: CallerContext, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
 
 export type NamedFunctionsDeps = {
-  packageInfo: PackageCache
+  /** Read again for each request, so that a reload takes effect. */
+  callerRegistry: Pick<CallerRegistry, 'current'>
+  packageCache: PackageCache
   now: () => number
   log: ServiceLog
 }
 
-/** What a function is run as: in which version, checked against what. */
+/** A function with the exact version to run and the block to validate against, as far as they are known. */
 type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSchema | undefined }
 
-/** `functions` is asked anew by each request, so that a configuration can be changed under way. */
-export function createNamedFunctions(
-  functions: () => readonly FunctionConfig[],
-  parts: NamedFunctionsDeps,
-): NamedFunctions {
-  const { packageInfo, now, log } = parts
-  const warnings = new Warnings(log, now)
+export function createNamedFunctions(deps: NamedFunctionsDeps): NamedFunctions {
+  const { callerRegistry, packageCache, now, log } = deps
+  const functions = () => callerRegistry.current().functions
+  const warnings = createWarnings(log, now)
 
-  const require = ({ caller }: Asker, name: string): FunctionConfig => {
+  const require = ({ caller }: CallerContext, name: string): FunctionConfig => {
     const config = functions().find((candidate) => candidate.name === name)
     if (config === undefined) throw new GatewayError({ code: 'not_found', what: 'function' })
     requireFunction(caller, name)
     return config
   }
   const resolve = async (caller: Caller, config: FunctionConfig): Promise<Resolved> => {
-    const found = await packageInfo.find(caller, config)
+    const found = await packageCache.find(caller, config)
     const block = found?.blocks.get(config.blockName)
     if (block === undefined) warnings.unchecked(config, found === undefined)
     else warnings.configuration(config, block)
@@ -85,52 +85,56 @@ export function createNamedFunctions(
   }
 }
 
-function findProblems({ config, block }: Resolved, inputs: JsonObject): InputProblem[] {
+function findProblems({ config, block }: Resolved, inputs: JsonObject): Issue[] {
   const fixed = findFixedInputs(config, inputs)
   if (block === undefined) return fixed
   const present = new Set([...Object.keys(config.inputs), ...Object.keys(config.fixed)])
-  // A fault of a fixed input would tell what it is.
+  // An issue with a fixed input would reveal its value.
   const own = inputs.members.filter(({ name }) => !Object.hasOwn(config.fixed, name))
-  return [...fixed, ...findInputProblems(block, { ...inputs, members: own }, present)]
+  return [...fixed, ...findInputIssues(block, { ...inputs, members: own }, present)]
 }
 
 function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   const { config, packageVersion } = resolved
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
-  const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
-  return { ...create, functionName, inputProblems: findProblems(resolved, inputs) }
+  const inputProblems = findProblems(resolved, inputs)
+  return toCreateRequest({
+    packageName,
+    packageVersion,
+    blockName,
+    inputValues,
+    functionName,
+    inputProblems,
+  })
 }
 
-/** What an operator is told of functions, not more often than it helps. */
-class Warnings {
-  readonly #log: ServiceLog
-  readonly #now: () => number
-  readonly #uncheckedAtMs = new Map<string, number>()
-  readonly #looked = new WeakMap<FunctionConfig, BlockSchema>()
+/** Warnings about functions for the operator, limited in number. */
+type Warnings = {
+  /** Inputs are not validated, because the registry is unavailable or does not know the block. */
+  unchecked(config: FunctionConfig, isRegistryAway: boolean): void
+  /** Validates the configured values, once per version of the block. */
+  configuration(config: FunctionConfig, block: BlockSchema): void
+}
 
-  constructor(log: ServiceLog, now: () => number) {
-    this.#log = log
-    this.#now = now
-  }
-
-  /** Inputs pass unchecked, because the registry is away or does not know the block. */
-  unchecked({ name }: FunctionConfig, registryIsAway: boolean): void {
-    const lastMs = this.#uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
-    if (this.#now() - lastMs < WARN_EVERY_MS) return
-    this.#uncheckedAtMs.set(name, this.#now())
-    const why = registryIsAway ? 'the registry is away' : 'its package has no such block'
-    this.#log.warn({ function: name }, `inputs are not validated: ${why}`)
-  }
-
-  /** Once for each version: whether the values of the configuration are what the block takes. */
-  configuration(config: FunctionConfig, block: BlockSchema): void {
-    if (this.#looked.get(config) === block) return
-    this.#looked.set(config, block)
-    const settable = new Set(block.inputs.keys())
-    const errors = findInputProblems(block, toConfiguredInputs(config), settable)
-    if (errors.length === 0) return
-    const details = { function: config.name, errors }
-    this.#log.warn(details, 'values of the configuration do not fit the function')
+function createWarnings(log: ServiceLog, now: () => number): Warnings {
+  const uncheckedAtMs = new Map<string, number>()
+  const checked = new WeakMap<FunctionConfig, BlockSchema>()
+  return {
+    unchecked: ({ name }, isRegistryAway) => {
+      const lastMs = uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
+      if (now() - lastMs < WARN_EVERY_MS) return
+      uncheckedAtMs.set(name, now())
+      const why = isRegistryAway ? 'the registry is away' : 'its package has no such block'
+      log.warn({ function: name }, `inputs are not validated: ${why}`)
+    },
+    configuration: (config, block) => {
+      if (checked.get(config) === block) return
+      checked.set(config, block)
+      const settable = new Set(block.inputs.keys())
+      const errors = findInputIssues(block, toConfiguredInputs(config), settable)
+      if (errors.length === 0) return
+      log.warn({ function: config.name, errors }, 'values of the configuration do not fit the function')
+    },
   }
 }

@@ -1,35 +1,33 @@
 import type { CreateRequest } from '../../domain/create-request.ts'
-import { findInputProblems, type InputProblem } from '../../domain/input-check.ts'
+import { findInputIssues } from '../../domain/input-check.ts'
+import type { Issue } from '../../domain/issue.ts'
 import { JsonError, parseJsonObject } from '../../domain/json.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { PackageCache } from './package-cache.ts'
 
-/** Tells what is wrong with the inputs of a plain create, with paths into its body. */
-export type ValidateDirectInputs = (
-  context: RequestContext,
-  request: CreateRequest,
-) => Promise<InputProblem[]>
+/** What is wrong with the inputs of a direct create (one that names its package), with paths into its body. */
+export type ValidateDirectInputs = (context: RequestContext, request: CreateRequest) => Promise<Issue[]>
 
 const NO_INPUTS = Buffer.from('{}')
 const INPUTS_PATH = '/inputValues'
 const NOTHING: ReadonlySet<string> = new Set()
 
 /**
- * Checks the inputs of plain creates against their blocks, for `VALIDATE_INPUTS=on`. While the registry is
- * away, or does not know the block, everything passes.
+ * Checks the inputs of direct creates against their blocks, for `VALIDATE_INPUTS=on`. While the registry is
+ * unavailable, or when it does not know the block, all inputs pass.
  */
-export function createInputValidation(packageInfo: PackageCache): ValidateDirectInputs {
+export function createInputValidation(packageCache: PackageCache): ValidateDirectInputs {
   return async ({ caller }, request) => {
-    const found = await packageInfo.find(caller, request)
+    const found = await packageCache.find(caller, request)
     const block = found?.blocks.get(request.blockName)
     if (block === undefined) return []
     try {
       const inputs = parseJsonObject(request.inputValues ?? NO_INPUTS)
-      const problems = findInputProblems(block, inputs, NOTHING)
-      return problems.map(({ path, message }) => ({ path: INPUTS_PATH + path, message }))
+      const issues = findInputIssues(block, inputs, NOTHING)
+      return issues.map(({ path, message }) => ({ path: INPUTS_PATH + path, message }))
     } catch (error) {
       if (!(error instanceof JsonError)) throw error
-      // The body around it was read: what is left is a name that stands twice, or far too many.
+      // The body was parsed before, so only a repeated name or too many names are left.
       return [{ path: INPUTS_PATH, message: 'names an input twice, or has too many' }]
     }
   }

@@ -1,16 +1,16 @@
 import type { RegistryApi } from '../../cloud/registry-api.ts'
 import { type PackageSchemas, toPackageSchemas } from '../../domain/block-schema.ts'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, toFailure } from '../../errors.ts'
 import type { Caller } from '../callers/request-context.ts'
 
-/** How long a tag such as `latest` stands for the version it was found to mean. */
+/** How long a resolved tag such as `latest` is used without asking again. */
 const TAG_MS = 60_000
-/** How long what a tag meant is used while the registry is away. */
+/** How long a resolved tag is used while the registry is unavailable. */
 const STALE_TAG_MS = 60 * 60_000
-/** How long nobody asks again after a look-up that failed. */
+/** How long after a failed look-up no other one is made. */
 const FAILURE_MS = 10_000
 
-/** Bounds of what is kept: entries, and bytes by estimate. */
+/** Bounds of the cache, in entries and in estimated bytes. */
 const MAX_ENTRIES = 1_000
 const MAX_BYTES = 64 * 1024 * 1024
 const BYTES_PER_NODE = 500
@@ -18,34 +18,34 @@ const BYTES_PER_NODE = 500
 export type PackageVersion = { packageName: string; packageVersion: string }
 
 /**
- * What the registry says of packages, remembered. A published version never changes, so it is asked for once;
- * a tag is resolved again after a minute. Callers of different credentials may see different packages, and
- * share nothing. Whoever asks for the same at once shares one request.
+ * A cache of packages from the registry. A published version never changes, so it is fetched once; a tag is
+ * resolved again after a minute. Callers with different credentials may see different packages, so they share
+ * no entries. Concurrent look-ups of the same package share one request.
  */
 export type PackageCache = {
-  /** Undefined when the registry is away, or says nothing that can be used. Never throws. */
+  /** Undefined if the registry is unavailable or its answer is unusable. Never throws. */
   find(caller: Caller, wanted: PackageVersion): Promise<PackageSchemas | undefined>
 }
 
 export type PackageCacheDeps = {
   registry: RegistryApi
   now: () => number
-  /** How long a run waits for the registry at most. */
+  /** Most milliseconds that a look-up takes, because runs wait for it. */
   lookUpMs: number
-  /** Told why a look-up failed. */
+  /** Called after a failed look-up, with the code of its failure. */
   onFailure?: (wanted: PackageVersion, code: string) => void
 }
 
 type Entry = { found: PackageSchemas | undefined; askedAtMs: number; failedAtMs: number; bytes: number }
 
 export function createPackageCache({ registry, now, lookUpMs, onFailure }: PackageCacheDeps): PackageCache {
-  const cache = new EntryCache()
-  const underWay = new Map<string, Promise<PackageSchemas | undefined>>()
+  const cache = createEntryCache()
+  const pending = new Map<string, Promise<PackageSchemas | undefined>>()
 
   const lookUp = async (key: string, caller: Caller, wanted: PackageVersion) => {
     const askedAtMs = now()
     const { credential } = caller
-    // Whoever asks may hand over more than these two, secrets among it.
+    // `wanted` can be a whole function with its secrets: only these two go into logs and requests.
     const { packageName, packageVersion } = wanted
     try {
       const query = { packageName, version: packageVersion, lang: undefined, deadlineMs: lookUpMs }
@@ -58,12 +58,11 @@ export function createPackageCache({ registry, now, lookUpMs, onFailure }: Packa
         bytes: answer.bytes.length + found.nodes * BYTES_PER_NODE,
       }
       cache.put(key, entry)
-      // What a tag means is itself a version that never changes.
+      // The version that a tag means never changes, so it is cached too.
       cache.put(keyOf(credential.id, found), entry)
       return found
     } catch (error) {
-      const code = error instanceof GatewayError ? error.failure.code : 'internal'
-      onFailure?.({ packageName, packageVersion }, code)
+      onFailure?.({ packageName, packageVersion }, toFailure(error).code)
       const known = cache.get(key)
       const found = known !== undefined && now() - known.askedAtMs < STALE_TAG_MS ? known.found : undefined
       const entry = { askedAtMs: 0, bytes: 0, ...known, found, failedAtMs: now() }
@@ -77,10 +76,10 @@ export function createPackageCache({ registry, now, lookUpMs, onFailure }: Packa
       const key = keyOf(caller.credential.id, wanted)
       const known = cache.get(key)
       if (known !== undefined && isFresh(known, wanted, now())) return known.found
-      const running = underWay.get(key)
+      const running = pending.get(key)
       if (running !== undefined) return running
-      const begun = lookUp(key, caller, wanted).finally(() => underWay.delete(key))
-      underWay.set(key, begun)
+      const begun = lookUp(key, caller, wanted).finally(() => pending.delete(key))
+      pending.set(key, begun)
       return begun
     },
   }
@@ -92,7 +91,7 @@ function isFresh({ found, askedAtMs, failedAtMs }: Entry, wanted: PackageVersion
   return isExactVersion(wanted.packageVersion) || nowMs - askedAtMs < TAG_MS
 }
 
-/** An answer about another package or version than was asked for is none. Throws `upstream_invalid_response`. */
+/** Throws `upstream_invalid_response` if the answer is about another package or version than `wanted`. */
 function toAnswered(wanted: PackageVersion, value: unknown): PackageSchemas {
   const found = toPackageSchemas(value)
   const isSame =
@@ -100,11 +99,11 @@ function toAnswered(wanted: PackageVersion, value: unknown): PackageSchemas {
     (found.packageVersion === wanted.packageVersion || !isExactVersion(wanted.packageVersion)) &&
     isExactVersion(found.packageVersion)
   if (found !== undefined && isSame) return found
-  const detail = 'The registry gave an answer that is not as documented.'
+  const detail = 'The registry gave an invalid answer.'
   throw new GatewayError({ code: 'upstream_invalid_response', detail })
 }
 
-/** `1.4.0` and the like; `latest`, `1` and `beta` are tags, which may mean another version tomorrow. */
+/** `1.4.0` and the like; `latest`, `1` and `beta` are tags, which can mean another version tomorrow. */
 function isExactVersion(version: string): boolean {
   return /^\d+\.\d+\.\d+/.test(version)
 }
@@ -113,31 +112,32 @@ function keyOf(credentialID: string, { packageName, packageVersion }: PackageVer
   return `${credentialID} ${packageName}@${packageVersion}`
 }
 
-/** Keeps what was used last, within both bounds. A Map remembers the order of insertion. */
-class EntryCache {
-  readonly #entries = new Map<string, Entry>()
-  #bytes = 0
+/** Drops the least recently used entries beyond the bounds. A Map keeps the order of insertion. */
+type EntryCache = { get(key: string): Entry | undefined; put(key: string, entry: Entry): void }
 
-  get(key: string): Entry | undefined {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry
+function createEntryCache(): EntryCache {
+  const entries = new Map<string, Entry>()
+  let bytes = 0
+  const drop = (key: string) => {
+    bytes -= entries.get(key)?.bytes ?? 0
+    entries.delete(key)
   }
-
-  put(key: string, entry: Entry): void {
-    this.#drop(key)
-    this.#entries.set(key, entry)
-    this.#bytes += entry.bytes
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) return
-      this.#drop(oldest)
-    }
-  }
-
-  #drop(key: string): void {
-    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
-    this.#entries.delete(key)
+  return {
+    get: (key) => {
+      const entry = entries.get(key)
+      if (entry === undefined) return undefined
+      entries.delete(key)
+      entries.set(key, entry)
+      return entry
+    },
+    put: (key, entry) => {
+      drop(key)
+      entries.set(key, entry)
+      bytes += entry.bytes
+      for (const oldest of entries.keys()) {
+        if (entries.size <= MAX_ENTRIES && bytes <= MAX_BYTES) return
+        drop(oldest)
+      }
+    },
   }
 }

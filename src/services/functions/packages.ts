@@ -4,9 +4,9 @@ import { requirePackage } from '../callers/rules.ts'
 
 export type PackageQuery = { packageName: string; version: string; lang: string | undefined }
 
-/** What the registry knows of a package. */
+/** The registry's packages for callers. */
 export type Packages = {
-  /** Upstream's own bytes, of a package that the caller may run. Throws `GatewayError`. */
+  /** Upstream's own bytes about a package. Throws `package_denied` unless the caller may run it. */
   info(context: RequestContext, query: PackageQuery): Promise<Buffer>
 }
 

@@ -84,7 +84,7 @@ export function createRuns(parts: RunsDeps): Runs {
 
 /** A place is taken whole or not at all. */
 function enter({ limits, admission }: Pick<RunsDeps, 'limits' | 'admission'>, caller: Caller): () => void {
-  const leaveOwn = limits.enterRun(caller)
+  const leaveOwn = limits.acquireRun(caller)
   try {
     const leave = admission.enter()
     return () => {

@@ -7,22 +7,22 @@ export type PageQuery = { size: number; nextToken: string | undefined; status: s
 /** Reads one page of a credential's list. Rejects with `GatewayError`. */
 export type ReadPage = (credential: Credential, query: PageQuery, signal?: AbortSignal) => Promise<TaskPage>
 
-/** Readings of the task list back to a moment, shared by all who search at the same time. */
+/** Scans of the task list back to a point in time. Concurrent searches share them. */
 export type TaskListings = {
-  /** A reading that began at `notBeforeMs` or later. Rejects with `GatewayError`. */
+  /** A scan that began at `notBeforeMs` or later. Rejects with `GatewayError`. */
   read(credential: Credential, query: { notBeforeMs: number; backToMs: number }): Promise<Listing>
 }
 
 const PAGE_SIZE = 100
-/** A list that goes on beyond this many pages is not read to its end. */
+/** Longer lists are not read to their end. */
 const MAX_PAGES = 200
-/** A list that has shown so many tasks from newest to oldest is taken to go on like that. */
+/** After this many tasks from newest to oldest, the rest of a list is assumed to be in order too. */
 const TASKS_IN_ORDER = 100
 
-type Shared = { startedAtMs: number; backToMs: number; listing: Promise<Listing> }
+type SharedScan = { startedAtMs: number; backToMs: number; listing: Promise<Listing> }
 
 export function createTaskListings(readPage: ReadPage, now: () => number): TaskListings {
-  const latest = new Map<string, Shared>()
+  const latest = new Map<string, SharedScan>()
   return {
     read: (credential, { notBeforeMs, backToMs }) => {
       const shared = latest.get(credential.id)
@@ -40,7 +40,7 @@ export function createTaskListings(readPage: ReadPage, now: () => number): TaskL
   }
 }
 
-/** Reads page after page until the list ends, or is seen to go on with older tasks only. */
+/** Reads page after page until the list ends or only older tasks follow. */
 async function readList(
   readPage: (query: PageQuery) => Promise<TaskPage>,
   readAtMs: number,
@@ -55,7 +55,7 @@ async function readList(
     const read = await readPage({ size: PAGE_SIZE, nextToken, status: undefined })
     for (const task of read.tasks) {
       const createdAtMs = task.createdAtMs ?? Number.NaN
-      // What can't be placed in time is no order.
+      // NaN, a task without a time, makes the list count as unordered.
       isInOrder &&= createdAtMs <= previousMs
       previousMs = createdAtMs
       if (createdAtMs > newestMs) newestMs = createdAtMs
@@ -69,7 +69,7 @@ async function readList(
   return { readAtMs, tasks, isComplete: false, newestMs }
 }
 
-/** Keeps what a search needs; the inputs themselves go. */
+/** Keeps only what a search needs, so that inputs do not stay in memory. */
 function toSeen(task: ListedTask): SeenTask {
   const { taskID, createdAtMs, packageID, blockName } = task
   return { taskID, createdAtMs, packageID, blockName, inputs: task.inputs() }

@@ -8,17 +8,16 @@ import type { Owners } from '../callers/owners.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 
 /**
- * Pages that are asked for on behalf of one request, and their size, whatever size the caller asked for: the
- * same page is asked for again in the same size, and a list in which few tasks are the caller's is got
- * through ten times a hundred tasks a request.
+ * Most upstream pages for one request, and their size, whatever size the caller asked for. A fixed size makes a
+ * repeated page comparable, and large pages get quickly through a list with few of the caller's tasks.
  */
 const MAX_PAGES = 10
 const UPSTREAM_PAGE_SIZE = 100
 
-/** Tasks a page of ours when the caller names no size. */
+/** Tasks in one of our pages if the caller names no size. */
 const DEFAULT_SIZE = 20
 
-/** A task of a list: its bytes as upstream wrote them, and its id if it has one that can be read. */
+/** A task of a list: its id, and its bytes as upstream wrote them. */
 type ListedTask = { taskID: string; bytes: Buffer }
 
 type Page = { tasks: ListedTask[]; nextToken: string | undefined }
@@ -26,13 +25,13 @@ type Page = { tasks: ListedTask[]; nextToken: string | undefined }
 type ListDeps = { api: TaskApi; owners: Owners }
 
 /**
- * A page of the tasks that the caller may see, item by item in upstream's own bytes. Everyone who may see all
- * gets upstream's answer as it is. Others get up to `size` of their own; fewer, or none, when the bounds are
- * reached first: then `nextToken` goes on from there.
+ * A page of the tasks that the caller may see, item by item in upstream's own bytes. A caller that may see all
+ * tasks gets upstream's answer as it is. Others get up to `size` of their own tasks; fewer, or none, if the
+ * bounds are reached first, and then `nextToken` continues from there.
  *
- * From page to page no task is left out and none given twice as long as upstream's own tokens keep that
- * promise. Where a page of ours ends within one of upstream's, that one is asked for again, and what was given
- * of it is remembered by task, not by place: tasks that came, went or changed places in between do no harm.
+ * No page omits or repeats a task, as long as upstream's own tokens guarantee that. If one of our pages ends
+ * inside an upstream page, the next request reads that page again, and our token lists the tasks that were
+ * already sent, not their positions. So tasks may appear, disappear or move in between.
  */
 export async function listTasks(
   { api, owners }: ListDeps,
@@ -42,16 +41,16 @@ export async function listTasks(
   if (owners.seesAll(context)) return (await api.list(toCallContext(context), query)).bytes
   const size = Number(query.size ?? DEFAULT_SIZE)
   let position = toPosition(query.nextToken)
-  const given = new Set(position.given)
+  const sent = new Set(position.given)
   const items: Buffer[] = []
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await readPage(api, context, { ...query, nextToken: position.upstreamToken })
     for (const { taskID, bytes } of await visibleOf(owners, context, page.tasks)) {
       const mark = toTaskMark(taskID)
-      if (given.has(mark)) continue
-      if (items.length === size) return toList(items, toListToken({ ...position, given: [...given] }))
+      if (sent.has(mark)) continue
+      if (items.length === size) return toList(items, toListToken({ ...position, given: [...sent] }))
       items.push(bytes)
-      given.add(mark)
+      sent.add(mark)
     }
     if (page.nextToken === undefined) return toList(items, null)
     position = { upstreamToken: page.nextToken, given: [] }
@@ -60,7 +59,7 @@ export async function listTasks(
   return toList(items, toListToken(position))
 }
 
-/** The latest task of each workload, of which the caller sees its own. */
+/** The latest task of each workload, cut to the tasks that the caller may see. */
 export async function latestTasks(
   { api, owners }: ListDeps,
   context: RequestContext,
@@ -77,14 +76,14 @@ function toPosition(nextToken: string | undefined): ListPosition {
   if (nextToken === undefined) return { upstreamToken: undefined, given: [] }
   const position = parseListToken(nextToken)
   if (position !== undefined) return position
-  const errors = [{ path: 'nextToken', message: 'is none that a list gave' }]
-  throw new GatewayError({ code: 'invalid_request', detail: 'The query is not as documented.', errors })
+  const errors = [{ path: 'nextToken', message: 'must be a nextToken from a list' }]
+  throw new GatewayError({ code: 'invalid_request', detail: 'Invalid query.', errors })
 }
 
 async function readPage(api: TaskApi, context: RequestContext, query: ListQuery): Promise<Page> {
   const size = String(UPSTREAM_PAGE_SIZE)
   const page = toPage(await api.list(toCallContext(context), { ...query, size }))
-  // A page that leads to itself would be read for ever.
+  // A page whose token leads back to it would loop.
   if (page.nextToken !== undefined && page.nextToken === query.nextToken) throw unreadable('list')
   return page
 }
@@ -98,7 +97,7 @@ function toPage({ value, bytes }: UpstreamAnswer): Page {
   return { tasks: toListedTasks(list.tasks, listBytes), nextToken: isToken ? nextToken : undefined }
 }
 
-/** Pairs what is decided by with what is passed on; a task without an id of ours is nobody's. */
+/** Pairs each id with its bytes. A task whose id can't be a task id has no owner, so it is dropped. */
 function toListedTasks(values: readonly unknown[], bytes: Buffer): ListedTask[] {
   const elements = arrayElements(bytes)
   return values.flatMap((value, at) => {

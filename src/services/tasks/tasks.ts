@@ -5,8 +5,8 @@ import { type RequestContext, toCallContext } from '../callers/request-context.t
 import { latestTasks, listTasks } from './owned-lists.ts'
 
 /**
- * Reading tasks, and the queue they stand in. Each gives upstream's own bytes, lists cut to what the caller may
- * see; throws `GatewayError`.
+ * Reads tasks, and reads and pauses their queue. Every method resolves to upstream's own bytes, lists cut to
+ * the tasks that the caller may see, and rejects with `GatewayError`.
  */
 export type Tasks = {
   list(context: RequestContext, query: ListQuery): Promise<Buffer>
@@ -19,7 +19,7 @@ export type Tasks = {
 }
 
 export function createTasks(api: TaskApi, owners: Owners): Tasks {
-  /** Reads something of one task, for those who may see it. */
+  /** One read of one task. Throws `not_found` unless the caller may see the task. */
   const read = async (
     context: RequestContext,
     taskID: string,

@@ -4,27 +4,27 @@ import { CALLERS, type CallerName, TOKENS, WITH_THREE_CALLERS } from '../../supp
 import { startTestGateway, type TestGateway } from '../../support/gateway.ts'
 import { type SendOptions, send } from '../../support/http.ts'
 
-/** Routes that need no caller. Whatever is not here must name a scope. */
+/** Routes that need no caller. All others must name a scope. */
 const PUBLIC_ROUTES = ['/livez', '/readyz', '/openapi.json', '/docs']
 const isPublicPath = (url: string) =>
   PUBLIC_ROUTES.some((path) => url === path || (path === '/docs' && url.startsWith('/docs/')))
 /** The route that @fastify/cors answers preflights with. */
 const isPreflightRoute = ({ method, url }: RegisteredRoute) => method === 'OPTIONS' && url === '*'
 
-/** What each caller of the three has been given in the file. */
+/** The scopes of the three callers in the file. */
 const SCOPES: Record<CallerName, readonly string[]> = {
   service: ['run', 'tasks:read', 'tasks:read:all', 'files:write', 'queue:read', 'queue:write'],
   frontend: ['run', 'tasks:read'],
   agent: ['run', 'tasks:read'],
 }
 
-/** How a route is tried, and what each caller that has its scope is answered, where it isn't the same for all. */
+/** A request to a route, and the status for each caller that has its scope. */
 type Probe = SendOptions & { path?: string; service: number; frontend: number; agent: number }
 
 const all = (status: number) => ({ service: status, frontend: status, agent: status })
 const run = { packageName: '@emulator/basics', packageVersion: '1.1.0', blockName: 'echo', inputValues: {} }
 const native = { type: 'serverless', ...run }
-const TASK = 'nobodys-task'
+const TASK = 'task-without-owner'
 const packages = { service: 200, frontend: 403, agent: 200 }
 const upload = { body: '{}', headers: { 'content-type': 'application/json' } }
 
@@ -77,7 +77,7 @@ afterAll(() => gateway.close())
 
 const nameOf = ({ method, url }: RegisteredRoute) => `${method === 'HEAD' ? 'GET' : method} ${url}`
 
-/** The status that the table demands of a route for a caller. */
+/** The status that the table expects of a route for a caller. */
 function expectedStatus(route: RegisteredRoute, probe: Probe, caller: CallerName): number {
   return route.scope === 'any-caller' || SCOPES[caller].includes(String(route.scope)) ? probe[caller] : 403
 }
@@ -97,14 +97,14 @@ test('every route names a scope or is on the public list', () => {
   expect(unscoped).toEqual([])
 })
 
-test('what is public is on the list because it has no scope', () => {
+test('the routes on the public list have no scope', () => {
   const scoped = routes.filter(
     ({ url, scope }) => isPublicPath(url) && scope !== undefined && scope !== 'public',
   )
   expect(scoped).toEqual([])
 })
 
-test('every route that has a scope stands in the table', () => {
+test('every route with a scope is in the table', () => {
   const missing = routes.filter((route) => !isPublicPath(route.url) && PROBES[nameOf(route)] === undefined)
   expect(missing.map(nameOf)).toEqual([])
 })
@@ -123,7 +123,7 @@ describe('caller x route', () => {
   })
 
   test.each([null, 'not-a-token-of-anybody'])('no caller at all: %s', async (token) => {
-    // Wrong tokens are limited by address: the first of them are what is looked at here.
+    // Wrong tokens are limited per address, so only the first routes are tried with one.
     const sample = token === null ? routes : routes.slice(0, 15)
     for (const route of sample) {
       const probe = PROBES[nameOf(route)]

@@ -73,7 +73,7 @@ describe('answers', () => {
     [200, '/readyz', { token: null }],
     [200, '/openapi.json', { token: null }],
   ]
-  test.each(cases)('%i of %s can be read by a page that may, and varies', async (status, path, options) => {
+  test.each(cases)('%i of %s can be read by allowed pages, and varies', async (status, path, options) => {
     for (const origin of [OWN, GLOBAL]) {
       const answer = await from(origin, path, options)
       expect(answer.status, answer.text).toBe(status)
@@ -81,7 +81,7 @@ describe('answers', () => {
     }
   })
 
-  test.each(cases)('%i of %s has nothing for other pages', async (_status, path, options) => {
+  test.each(cases)('%i of %s has no CORS headers for other pages', async (_status, path, options) => {
     const others = [
       undefined,
       FOREIGN,
@@ -168,18 +168,18 @@ describe('whose page it is', () => {
     expect(gateway.emulator.counts().create).toBe(status === 202 ? 1 : 0)
     if (status !== 403) return
     expect(answer.json.code).toBe('origin_denied')
-    // The line is written once the answer has left.
+    // The line is written after the answer.
     const line = () => gateway.logs.find(({ reqId }) => reqId === answer.headers['x-request-id'])
     await expect.poll(line, { timeout: 5_000 }).toMatchObject({ caller: name, failure: 'origin_denied' })
   })
 
-  test('what a page of somebody else sends uses up nothing of the caller', async () => {
+  test('requests of foreign pages do not count against the limits of the caller', async () => {
     await from(OWN, '/tasks', { token: TINY })
     const answer = await from(FOREIGN, '/tasks', { token: TINY })
     expect([answer.status, answer.json.code]).toEqual([403, 'origin_denied'])
   })
 
-  test("the gateway's own pages act with a token, over http as well", async () => {
+  test("the gateway's own pages act with a token, also over http", async () => {
     expect((await create(gateway.url, { token: WEB })).status).toBe(202)
     const headers = { 'sec-fetch-site': 'same-origin' }
     expect((await create(FOREIGN, { token: WEB, headers })).status).toBe(202)
@@ -192,7 +192,7 @@ describe('behind a proxy', () => {
   const create = (url: string, token: string | null, headers = {}) =>
     send(`${url}/tasks`, { token, body: runOf('echo'), headers: { ...forwarded, ...headers } })
 
-  test('its word on host and protocol counts only when it is trusted', async () => {
+  test('its host and protocol count only if it is trusted', async () => {
     expect((await create(gateway.url, WEB)).status).toBe(403)
     const env = { TRUST_PROXY: '127.0.0.1', COOKIE_MODE: 'on' }
     const trusting = await startTestGateway({ env, files: {} })
@@ -231,16 +231,16 @@ describe('with a cookie', () => {
     expect(gateway.emulator.counts().create).toBe(status === 202 ? 1 : 0)
   })
 
-  test("the gateway's own Host is no proof: a name may be made to point here", async () => {
+  test("the gateway's own Host proves nothing, because of DNS rebinding", async () => {
     expect((await post({ origin: gateway.url })).status).toBe(403)
   })
 
-  test('reading needs no proof, and is for nobody else to see', async () => {
+  test('reading needs no proof, and foreign pages can not read the answer', async () => {
     const read = (headers: object) =>
       send(`${gateway.url}/tasks`, { token: null, headers: { ...cookie, ...headers } })
     expect((await read({})).status).toBe(200)
     expect((await read({ origin: GLOBAL })).headers['access-control-allow-origin']).toBe(GLOBAL)
-    // A page that only one app may be called from reads nothing of any user.
+    // A page that is allowed for one app only can't read anything of a user.
     for (const origin of [OWN, FOREIGN, 'null']) {
       const answer = await read({ origin })
       expect([answer.status, answer.json.code]).toEqual([403, 'origin_denied'])
@@ -249,7 +249,7 @@ describe('with a cookie', () => {
     expect(head.status).toBe(200)
   })
 
-  test("the description shows a user's functions to no page that may not speak for the user", async () => {
+  test("the description hides a user's functions from pages that may not act for the user", async () => {
     const read = (headers: object) =>
       send(`${gateway.url}/openapi.json`, { token: null, headers: { ...cookie, ...headers } })
     expect((await read({})).json.paths).toHaveProperty('/run/echo')
@@ -270,7 +270,7 @@ describe('with a cookie', () => {
 })
 
 describe('open to anyone', () => {
-  test('programs may, pages of unknown origin may not', async () => {
+  test('programs are accepted, pages of unknown origins are not', async () => {
     const open = await startTestGateway({ env: { GATEWAY_AUTH: 'none', GATEWAY_TOKENS: undefined } })
     try {
       const post = (headers: Record<string, string>) =>

@@ -6,7 +6,7 @@ import { startTestGateway } from '../../support/gateway.ts'
 import { runOf, send } from '../../support/http.ts'
 import { expectProblem } from '../../support/problem.ts'
 
-/** A store in memory of which a test may break what it likes. */
+/** A store in memory whose methods a test can replace. */
 const memory = createMemoryStore({ now: Date.now })
 const store: Store = {
   claim: (...call) => memory.claim(...call),
@@ -21,7 +21,7 @@ const store: Store = {
 const gateway = await startTestGateway({ store })
 afterAll(() => gateway.close())
 
-describe('an error that nobody foresaw', () => {
+describe('an unforeseen error', () => {
   test.each([
     ['an Error', () => new Error('canary at /srv/canary.ts:1 with key-canary')],
     [
@@ -47,7 +47,7 @@ describe('an error that nobody foresaw', () => {
     ])
   })
 
-  test('before the first event it is an answer as well', async () => {
+  test('before the first event it is a problem as well', async () => {
     store.getMany = async () => {
       throw new Error('canary')
     }
@@ -56,7 +56,7 @@ describe('an error that nobody foresaw', () => {
   })
 })
 
-test('a store that can not be asked is 503', async () => {
+test('a store that can not be read is 503', async () => {
   store.getMany = async () => {
     throw new GatewayError({ code: 'store_unavailable' }, { cause: new Error('canary') })
   }
@@ -66,7 +66,7 @@ test('a store that can not be asked is 503', async () => {
   expect(answer.text).not.toContain('canary')
 })
 
-test('a store that can not keep an owner does not hide the task that was created', async () => {
+test('a store that can not store an owner does not hide the created task', async () => {
   store.put = async () => {
     throw new GatewayError({ code: 'store_unavailable' })
   }
@@ -83,11 +83,11 @@ test('an error after the create carries the task id', async () => {
 })
 
 test.each([
-  ['no words at all', null, 'The task failed.', 'task_failed', 422],
+  ['no message', null, 'The task failed.', 'task_failed', 422],
   ['an empty one', '', 'The task failed.', 'task_failed', 422],
-  ['words about money', 'Insufficient balance', 'Insufficient balance', 'insufficient_quota', 402],
-  ['words about money in Chinese', '余额不足', '余额不足', 'insufficient_quota', 402],
-  ['a novel', `${'x'.repeat(16 * 1024 - 1)}😀`, 'x'.repeat(16 * 1024 - 1), 'task_failed', 422],
+  ['a message about money', 'Insufficient balance', 'Insufficient balance', 'insufficient_quota', 402],
+  ['a message about money in Chinese', '余额不足', '余额不足', 'insufficient_quota', 402],
+  ['a long one', `${'x'.repeat(16 * 1024 - 1)}😀`, 'x'.repeat(16 * 1024 - 1), 'task_failed', 422],
 ])('a task that fails with %s', async (_what, error, detail, code, status) => {
   const { taskID } = (await send(`${gateway.url}/run?wait=0`, { body: runOf('hold') })).json
   store.getMany = async () => ['app']
@@ -96,7 +96,7 @@ test.each([
   expect(expectProblem(answer, status, code)).toMatchObject({ detail, taskID, retryable: false })
 })
 
-test('more waiting requests than allowed are 503 before anything is created', async () => {
+test('too many waiting requests are 503 before anything is created', async () => {
   const small = await startTestGateway({ emulator: gateway.emulator, env: { MAX_CONCURRENT_RUNS: '1' } })
   try {
     const arrived = gateway.emulator.arrived('create')
@@ -108,7 +108,7 @@ test('more waiting requests than allowed are 503 before anything is created', as
     expect(answer.headers['retry-after']).toBe('5')
     expect(gateway.emulator.counts().create).toBe(0)
     expect((await send(`${small.url}/readyz`)).status).toBe(503)
-    // What does not wait needs no place.
+    // A request that does not wait needs no place.
     expect((await send(`${small.url}/tasks`, { body: runOf('echo') })).status).toBe(202)
     expect((await first).status).toBe(202)
     expect((await send(`${small.url}/readyz`)).status).toBe(200)

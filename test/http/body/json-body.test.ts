@@ -10,20 +10,20 @@ beforeEach(() => gateway.emulator.resetCounts())
 afterAll(() => gateway.close())
 
 const JSON_TYPE = { 'content-type': 'application/json' }
-const DOORS = ['/run', '/tasks', '/v3/users/me/tasks']
+const CREATE_ROUTES = ['/run', '/tasks', '/v3/users/me/tasks']
 const NAMES = '"packageName":"@emulator/basics","packageVersion":"latest","blockName":"echo"'
-/** Takes both doors: the native one wants the type, the simplified ones allow it. */
+/** A create that all routes accept: the native one needs the type, the simplified ones allow it. */
 const withMembers = (members: string) => `{"type":"serverless",${NAMES}${members}}`
 const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
 
-async function refused(door: string, body: string | Buffer, status: number, code: string) {
-  const answer = await send(gateway.url + door, { body, headers: JSON_TYPE })
+async function refused(path: string, body: string | Buffer, status: number, code: string) {
+  const answer = await send(gateway.url + path, { body, headers: JSON_TYPE })
   const problem = expectProblem(answer, status, code)
   expectNothingUpstream(gateway.emulator.counts())
   return problem
 }
 
-describe.each(DOORS)('POST %s', (door) => {
+describe.each(CREATE_ROUTES)('POST %s', (path) => {
   test.each([
     ['nothing', ''],
     ['white space', ' \n'],
@@ -46,7 +46,7 @@ describe.each(DOORS)('POST %s', (door) => {
     ['a name twice', withMembers(',"blockName":"fail"')],
     ['a name twice, once escaped', withMembers(',"block\\u004eame":"fail"')],
     ['inputValues twice', withMembers(',"inputValues":{},"inputValues":{}')],
-  ])('%s is 400', (_what, body) => refused(door, body, 400, 'invalid_request').then(() => {}))
+  ])('%s is 400', (_what, body) => refused(path, body, 400, 'invalid_request').then(() => {}))
 
   test.each([
     ['a lone continuation byte', Buffer.from([0x80])],
@@ -56,7 +56,7 @@ describe.each(DOORS)('POST %s', (door) => {
   ])('invalid UTF-8, %s, is 400', (_what, bytes) => {
     const [head = '', tail = ''] = withMembers(',"inputValues":{"value":"|"}').split('|')
     const body = Buffer.concat([Buffer.from(head), bytes, Buffer.from(tail)])
-    return refused(door, body, 400, 'invalid_request').then(() => {})
+    return refused(path, body, 400, 'invalid_request').then(() => {})
   })
 
   test.each([
@@ -87,14 +87,14 @@ describe.each(DOORS)('POST %s', (door) => {
     ])
     members.set(name, value)
     const body = `{${[...members].map(([key, json]) => `"${key}":${json}`).join()}}`
-    const { errors } = await refused(door, body, 400, 'invalid_request')
+    const { errors } = await refused(path, body, 400, 'invalid_request')
     expect(errors).toContainEqual({ path: `/${name}`, message: expect.any(String) })
   })
 
   test.each(['packageName', 'packageVersion', 'blockName'])('without %s it is 400', async (name) => {
     const body = { type: 'serverless', ...runOf('echo') }
     delete (body as Record<string, unknown>)[name]
-    await refused(door, JSON.stringify(body), 400, 'invalid_request')
+    await refused(path, JSON.stringify(body), 400, 'invalid_request')
   })
 
   test.each([
@@ -105,15 +105,15 @@ describe.each(DOORS)('POST %s', (door) => {
     ['nonsense', 'nonsense'],
   ])('a content type of %s is 415', async (_what, type) => {
     const headers = type === undefined ? [] : [`content-type: ${type}`]
-    const answer = await sendExactly(gateway.url, door, { method: 'POST', headers, body: withMembers('') })
+    const answer = await sendExactly(gateway.url, path, { method: 'POST', headers, body: withMembers('') })
     expectProblem(answer, 415, 'unsupported_media_type')
     expectNothingUpstream(gateway.emulator.counts())
   })
 
   test.each(['application/json', 'Application/JSON ; charset=utf-8', 'application/json;charset="UTF-8"'])(
-    'a content type of %s is taken',
+    'a content type of %s is accepted',
     async (type) => {
-      const answer = await send(gateway.url + door, {
+      const answer = await send(gateway.url + path, {
         body: withMembers(''),
         headers: { 'content-type': type },
       })
@@ -123,7 +123,7 @@ describe.each(DOORS)('POST %s', (door) => {
   )
 
   test.each(['gzip', 'br', 'identity, gzip'])('a content encoding of %s is 415', async (encoding) => {
-    const answer = await send(gateway.url + door, {
+    const answer = await send(gateway.url + path, {
       body: gzipSync(withMembers('')),
       headers: { ...JSON_TYPE, 'content-encoding': encoding },
     })
@@ -131,19 +131,19 @@ describe.each(DOORS)('POST %s', (door) => {
     expectNothingUpstream(gateway.emulator.counts())
   })
 
-  test('of the size allowed it is taken, one byte more is 413 with the limit', async () => {
+  test('a body of the largest size is accepted, one byte more is 413 with the limit', async () => {
     const frame = withMembers(',"inputValues":{"value":""}')
     const fill = (bytes: number) => frame.replace('""', `"${'a'.repeat(bytes - frame.length)}"`)
-    const answer = await send(gateway.url + door, { body: fill(LIMIT), headers: JSON_TYPE })
+    const answer = await send(gateway.url + path, { body: fill(LIMIT), headers: JSON_TYPE })
     expect(answer.status).toBeLessThan(300)
     gateway.emulator.resetCounts()
-    const { detail } = await refused(door, fill(LIMIT + 1), 413, 'too_large')
+    const { detail } = await refused(path, fill(LIMIT + 1), 413, 'too_large')
     expect(detail).toContain(String(LIMIT))
   })
 
   test('too large and chunked is 413 as well', async () => {
     const chunk = `${(1024).toString(16)}\r\n${' '.repeat(1024)}\r\n`
-    const text = await sendExactly(gateway.url, door, {
+    const text = await sendExactly(gateway.url, path, {
       method: 'POST',
       headers: ['content-type: application/json', 'transfer-encoding: chunked', '', chunk.repeat(65)],
     })
@@ -155,24 +155,24 @@ describe.each(DOORS)('POST %s', (door) => {
     const values =
       '{ "value":\t[9007199254740993, 1e400, -0, 1.0, 1E5, "\\u00e9\\/\\ud800", "é😀", {"a":1,"a":2} ] }'
     const body = `{"type":"serverless", ${NAMES},"inputValues": ${values} }`
-    const answer = await send(gateway.url + door, { body, headers: JSON_TYPE })
+    const answer = await send(gateway.url + path, { body, headers: JSON_TYPE })
     expect(answer.status).toBeLessThan(300)
     const [sent] = gateway.emulator.requests('create')
     const text = sent?.body.toString('utf8')
-    expect(text).toContain(`"inputValues":${door === '/v3/users/me/tasks' ? ' ' : ''}${values}`)
-    if (door === '/v3/users/me/tasks') expect(text).toBe(body)
+    expect(text).toContain(`"inputValues":${path === '/v3/users/me/tasks' ? ' ' : ''}${values}`)
+    if (path === '/v3/users/me/tasks') expect(text).toBe(body)
     else expect(text).toBe(`{"type":"serverless",${NAMES},"inputValues":${values}}`)
   })
 
-  test('nested as deep as allowed it is taken', async () => {
+  test('a body of the greatest depth is accepted', async () => {
     const body = withMembers(`,"inputValues":{"value":${deep(98)}}`)
-    expect((await send(gateway.url + door, { body, headers: JSON_TYPE })).status).toBeLessThan(300)
+    expect((await send(gateway.url + path, { body, headers: JSON_TYPE })).status).toBeLessThan(300)
   })
 })
 
-test.each(['/run', '/tasks'])('POST %s takes no other name than the documented ones', async (door) => {
+test.each(['/run', '/tasks'])('POST %s refuses names that are not documented', async (path) => {
   const problem = await refused(
-    door,
+    path,
     withMembers(',"webhookUrl":"https://x.example"'),
     400,
     'invalid_request',
@@ -180,20 +180,20 @@ test.each(['/run', '/tasks'])('POST %s takes no other name than the documented o
   expect(JSON.stringify(problem)).not.toContain('x.example')
 })
 
-test('an answer does not list a million mistakes, nor endless names', async () => {
+test('an answer lists a bounded number of issues with bounded names', async () => {
   const members = Array.from({ length: 5_000 }, (_, at) => `,"${'x'.repeat(at === 0 ? 1_000 : 1)}${at}":0`)
   const problem = await refused('/run', withMembers(members.join('')), 400, 'invalid_request')
   expect(JSON.stringify(problem).length).toBeLessThan(8 * 1024)
 })
 
-test('the native create takes names that it does not know, and passes them on', async () => {
+test('the native create accepts unknown names, and passes them on', async () => {
   const body = withMembers(',"metadata":{"a":1}')
   const answer = await send(`${gateway.url}/v3/users/me/tasks`, { body, headers: JSON_TYPE })
   expect(answer.status).toBe(200)
   expect(gateway.emulator.requests('create')[0]?.body.toString()).toBe(body)
 })
 
-test('a result may be deeper than any body, and hold names that no body may', async () => {
+test('a result may be deeper than any body, and have names that no body may', async () => {
   const { emulator } = gateway
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const result = `{"status":"success","resultURL":null,"resultData":{"__proto__":${deep(5000)}},"a":1,"a":2}`

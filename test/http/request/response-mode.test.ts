@@ -47,7 +47,7 @@ describe.each([
     expectNothingUpstream(gateway.emulator.counts())
   })
 
-  test('a name that it does not know is 400', async () => {
+  test('an unknown name is 400', async () => {
     expectProblem(await ask('?wait=1&wiat=2'), 400, 'invalid_request')
     expectNothingUpstream(gateway.emulator.counts())
   })
@@ -74,7 +74,7 @@ describe.each([
   })
 
   test.each(['wait', 'wait=', 'wait=-1', 'wait=soon', 'wait=1.5', 'wait=1e9', ';;==', 'return=minimal'])(
-    'Prefer: %s is as if it were not there',
+    'Prefer: %s is ignored',
     async (prefer) => {
       const answer = await ask('', { prefer })
       expect(answer.status).toBeLessThan(300)
@@ -83,7 +83,7 @@ describe.each([
   )
 })
 
-test('POST /run waits its default when it is told nothing', async () => {
+test('POST /run waits for its default', async () => {
   const started = performance.now()
   const answer = await send(`${gateway.url}/run`, { body: runOf('hold') })
   expect(performance.now() - started).toBeGreaterThan(145)
@@ -91,7 +91,7 @@ test('POST /run waits its default when it is told nothing', async () => {
   expect(answer.json).toMatchObject({ status: expect.any(String), progress: expect.any(Number) })
 })
 
-test('the result of a task is asked for at once when it is told nothing', async () => {
+test('the result of a task is asked for at once by default', async () => {
   const answer = await send(`${gateway.url}/tasks/${taskID}/result`)
   expect(gateway.emulator.counts().result).toBe(1)
   expect(answer.status).toBe(202)
@@ -165,11 +165,11 @@ describe.each(['', '/v3/users/me'])('queries of %s/tasks', (base) => {
     '/tasks/TASK',
     '/tasks/TASK/logs?page=1',
     '/tasks/TASK/logs?page=999999999',
-  ])('%s is taken', async (path) => {
+  ])('%s is accepted', async (path) => {
     expect((await send(gateway.url + base + path.replace('TASK', taskID))).status).toBe(200)
   })
 
-  test('a list query goes upstream as it came, but for the size of its pages', async () => {
+  test('a list query goes upstream unchanged, except for the size of its pages', async () => {
     await send(
       `${gateway.url}${base}/tasks?size=7&packageID=%40a%2Fb%26c%3D%23&status=x%20y`.replace('%20', ''),
     )

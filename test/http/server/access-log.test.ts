@@ -36,7 +36,7 @@ const runBody = (blockName: string, values = {}) =>
 const post = (target: string, body: string, headers: string[] = []) =>
   ask(target, { method: 'POST', body, headers: ['content-type: application/json', ...headers] })
 
-test('a run leaves one line that says whose it was and what it took', async () => {
+test('a run writes one line with its caller and what it took', async () => {
   const answer = await post('/run?wait=5', runBody('echo'), ['x-request-id: line-1'])
   expect(answer.status).toBe(200)
   await until(() => logs.length > 0, 'there is no line')
@@ -63,18 +63,18 @@ test('a run leaves one line that says whose it was and what it took', async () =
 test.each([
   ['GET', '/livez', 'public', '/livez', 200],
   ['GET', '/tasks?size=5', 'billing', '/tasks', 200],
-  ['GET', '/tasks/nobodys-task/logs', 'billing', '/tasks/:taskID/logs', 404],
+  ['GET', '/tasks/unknown-task/logs', 'billing', '/tasks/:taskID/logs', 404],
   ['GET', '/nowhere', 'public', 'none', 404],
   ['DELETE', '/tasks', 'public', '/tasks', 405],
   ['HEAD', '/queue', 'billing', '/queue', 200],
-])('%s %s leaves one line', async (method, target, caller, route, status) => {
+])('%s %s writes one line', async (method, target, caller, route, status) => {
   await ask(target, { method })
   await until(() => logs.length > 0, 'there is no line')
   const line = { msg: 'request', method, route, status, ...(caller === 'public' ? {} : { caller }) }
   expect(logs).toEqual([expect.objectContaining(line)])
 })
 
-test('no secret, query, path or body shows in any line or answer, whatever happens', async () => {
+test('no secret, query, path or body is in any line or answer', async () => {
   const { other, cookie } = SECRETS
   const answers: Answer[] = []
   let sent = 0

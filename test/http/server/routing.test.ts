@@ -27,7 +27,7 @@ test.each([
   ['GET', '/v1/users/me/tasks'],
   ['PROPFIND', '/tasks'],
   ['GET', 'http://upstream.example/tasks/x/y'],
-])('%s %s is no route: 404', async (method, target) => {
+])('%s %s is not a route: 404', async (method, target) => {
   const answer = await sendExactly(gateway.url, target, { method })
   expectProblem(answer, 404, 'not_found')
   expect(answer.text).not.toContain(target.slice(1) || 'nothing')
@@ -37,8 +37,8 @@ describe.each(URLS)('%s', (url) => {
   const taken = ROUTES.filter((route) => route.url === url).map(({ method }) => method)
   const wrong = METHODS.filter((method) => !taken.includes(method))
 
-  test.each(wrong)('%s is 405 and names the methods it takes', async (method) => {
-    // Without a token: that a route exists is no secret, the description lists it.
+  test.each(wrong)('%s is 405 and names the methods of the route', async (method) => {
+    // Without a token, because the routes are public: the description lists them.
     const answer = await sendExactly(gateway.url, toPath(url), { method, token: null })
     expect(answer.status).toBe(405)
     expect(answer.headers.allow).toBe([...taken].sort().join(', '))
@@ -46,7 +46,7 @@ describe.each(URLS)('%s', (url) => {
   })
 })
 
-test('HEAD of a route that may be read has the head of GET and no body', async () => {
+test('HEAD has the head of GET and no body', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('echo', { value: 1 }) })).json
   for (const path of ['/livez', '/readyz', '/openapi.json', '/tasks', '/queue', `/tasks/${taskID}`]) {
     const get = await send(gateway.url + path)
@@ -56,7 +56,7 @@ test('HEAD of a route that may be read has the head of GET and no body', async (
   }
 })
 
-test('HEAD of events ends and looks no further', async () => {
+test('HEAD of events ends and stops polling', async () => {
   const { taskID } = (await send(`${gateway.url}/tasks`, { body: runOf('hold') })).json
   const head = await send(`${gateway.url}/tasks/${taskID}/events`, { method: 'HEAD' })
   expect([head.status, head.text]).toEqual([200, ''])
@@ -64,7 +64,7 @@ test('HEAD of events ends and looks no further', async () => {
   await until(idle, 'the events of a HEAD did not end')
 })
 
-test('every answer says what it is and that nobody is to keep it', async () => {
+test('every answer forbids sniffing and caching', async () => {
   for (const path of ['/livez', '/nowhere', '/tasks', '/tasks/x', '/%zz']) {
     const { headers } = await sendExactly(gateway.url, path)
     expect([path, headers['x-content-type-options'], headers['cache-control']]).toEqual([

@@ -30,12 +30,12 @@ function expectRefused(answer: Answer, code: string): void {
 }
 
 describe('requests a minute', () => {
-  test('are counted whatever comes of them, and told with each answer', async () => {
+  test('are counted whatever their outcome, and shown with each answer', async () => {
     const paths = ['/tasks', '/queue/none', '/tasks/none']
     for (const path of paths) {
       const answer = await send(gateway.url + path, { token: LIMITED })
       const left = { '/tasks': 2, '/tasks/none': 1 }[path]
-      // A route that does not exist is asked of no caller.
+      // A route that does not exist needs no caller, so it does not count.
       if (left === undefined) expect(answer.headers.ratelimit).toBeUndefined()
       else {
         expect(answer.headers['ratelimit-policy']).toBe('"requests";q=3;w=60')
@@ -46,7 +46,7 @@ describe('requests a minute', () => {
     expect([denied.status, denied.headers.ratelimit]).toEqual([403, expect.stringContaining('r=0')])
   })
 
-  test('beyond them nothing reaches upstream, and others are served as ever', async () => {
+  test('beyond the limit nothing reaches upstream, and other callers are served', async () => {
     const statuses: number[] = []
     for (let at = 0; at < 3; at++) statuses.push((await run(LIMITED)).status)
     expect(statuses).toEqual([200, 200, 200])
@@ -59,7 +59,7 @@ describe('requests a minute', () => {
     expect((await run(FREE)).headers.ratelimit).toBeUndefined()
   })
 
-  test('a refusal waits for no body', async () => {
+  test('a refusal does not wait for the body', async () => {
     for (let at = 0; at < 3; at++) await send(`${gateway.url}/tasks`, { token: LIMITED })
     const head = `POST /run HTTP/1.1\r\nhost: g\r\nauthorization: Bearer ${LIMITED}\r\ncontent-length: 1000\r\n\r\n`
     const answer = await sendRaw(gateway.url, head)
@@ -70,23 +70,23 @@ describe('requests a minute', () => {
 
 describe('creates a minute', () => {
   test.each(['/run', '/tasks', '/v3/users/me/tasks'])(
-    'are counted at %s and at the other doors together',
+    'are counted at %s and at the other routes together',
     async (path) => {
       const body = { type: 'serverless', ...runOf('echo') }
-      const create = (door: string) => send(gateway.url + door, { token: SLOW, body })
+      const create = (route: string) => send(gateway.url + route, { token: SLOW, body })
       const first = await create(path)
       expect(first.status).toBeLessThan(300)
       expect(first.headers['ratelimit-policy']).toBe('"requests";q=1000;w=60, "creates";q=2;w=60')
       expect(first.headers.ratelimit).toMatch(/^"requests";r=999;t=\d+, "creates";r=1;t=\d+$/)
       expect((await create('/run')).status).toBe(200)
-      for (const door of ['/run', '/tasks', '/v3/users/me/tasks'])
-        expectRefused(await create(door), 'rate_limited')
+      for (const route of ['/run', '/tasks', '/v3/users/me/tasks'])
+        expectRefused(await create(route), 'rate_limited')
       expect(gateway.emulator.counts().create).toBe(2)
       expect((await send(`${gateway.url}/tasks`, { token: SLOW })).status).toBe(200)
     },
   )
 
-  test('without one left a form is refused before its files go upstream', async () => {
+  test('at the limit a form is refused before its files go upstream', async () => {
     for (let at = 0; at < 2; at++) expect((await run(SLOW)).status).toBe(200)
     const part =
       '--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\ntext\r\n--b--\r\n'
@@ -98,7 +98,7 @@ describe('creates a minute', () => {
     expect(gateway.emulator.counts()['upload-init']).toBe(0)
   })
 
-  test('a repeat of a create is none, and is answered when none is left', async () => {
+  test('the repeat of a create does not count, and is answered at the limit', async () => {
     const repeat = () =>
       send(`${gateway.url}/tasks`, {
         token: SLOW,
@@ -113,7 +113,7 @@ describe('creates a minute', () => {
     expect(gateway.emulator.counts().create).toBe(2)
   })
 
-  test('what is refused for another reason is no create', async () => {
+  test('requests that are refused for another reason do not count', async () => {
     for (let at = 0; at < 5; at++) {
       const answer = await send(`${gateway.url}/run`, { token: SLOW, body: { packageName: 1 } })
       expect(answer.status).toBe(400)
@@ -122,8 +122,8 @@ describe('creates a minute', () => {
   })
 })
 
-describe('runs at a time', () => {
-  test('beyond them a run is refused before it is created, until one has ended', async () => {
+describe('concurrent runs', () => {
+  test('beyond the limit a run is refused before it is created, until one has ended', async () => {
     const hold = () => send(`${gateway.url}/run?wait=20`, { token: CROWD, body: runOf('hold') })
     const held = [hold(), hold()]
     await gateway.emulator.arrived('create', 2)
@@ -137,7 +137,7 @@ describe('runs at a time', () => {
       'too_many_runs',
     )
     expect(gateway.emulator.counts().create).toBe(2)
-    // What does not wait takes no place, and others have their own.
+    // Requests that do not wait are no concurrent runs, and other callers have their own limits.
     expect((await send(`${gateway.url}/tasks`, { token: CROWD, body: runOf('hold') })).status).toBe(202)
     expect((await run(FREE)).status).toBe(200)
     for (const { taskID } of gateway.emulator.tasks(KEY).slice(0, 1)) {
@@ -147,7 +147,7 @@ describe('runs at a time', () => {
     expect((await run(CROWD)).status).toBe(200)
   })
 
-  test('a place is given back by those who leave and by those who fail', async () => {
+  test('a run is released when its caller leaves or its request fails', async () => {
     for (let round = 0; round < 5; round++) {
       const leaving = new AbortController()
       const answers = [0, 1].map(() =>

@@ -30,41 +30,41 @@ const TASK_ROUTES = [
   '/v3/users/me/tasks/ID/logs',
 ]
 
-const DOORS: [string, object][] = [
+const CREATE_ROUTES: [string, object][] = [
   ['/tasks', runOf('hold')],
   ['/v3/users/me/tasks', { type: 'serverless', ...runOf('hold') }],
 ]
 
-test.each(DOORS)("a task of %s is its creator's, at every door", async (door, body) => {
-  const { taskID } = (await send(gateway.url + door, { body })).json
+test.each(CREATE_ROUTES)('a task of %s is visible to its creator on every route', async (path, body) => {
+  const { taskID } = (await send(gateway.url + path, { body })).json
   for (const route of TASK_ROUTES) {
     const own = await send(gateway.url + route.replace('ID', taskID).replace('/events', '/events?wait=0'))
     expect([route, own.status]).toEqual([route, route.startsWith('/tasks/ID/result') ? 202 : 200])
   }
 })
 
-test.each(DOORS)(
-  "somebody else's task of %s is as one that never was, and upstream is not asked",
-  async (door, body) => {
-    const { taskID } = (await send(gateway.url + door, { body })).json
-    const never = crypto.randomUUID()
+test.each(CREATE_ROUTES)(
+  "another caller's task of %s looks as if it never existed, and upstream is not asked",
+  async (path, body) => {
+    const { taskID } = (await send(gateway.url + path, { body })).json
+    const never = '00000000-0000-4000-8000-000000000000'
     gateway.emulator.resetCounts()
     const headers = { 'x-request-id': 'the-same' }
     for (const route of TASK_ROUTES) {
       const read = (id: string) =>
         send(gateway.url + route.replace('ID', id), { token: OTHER_TOKEN, headers })
-      const [theirs, nobodys] = [await read(taskID), await read(never)]
+      const [theirs, missing] = [await read(taskID), await read(never)]
       expect(theirs.status).toBe(404)
       expect(theirs.json).toMatchObject({ code: 'not_found', detail: 'There is no such task.' })
-      expect(theirs.text.replaceAll(taskID, 'ID')).toBe(nobodys.text.replaceAll(never, 'ID'))
+      expect(theirs.text.replaceAll(taskID, 'ID')).toBe(missing.text.replaceAll(never, 'ID'))
       const namesOf = (answer: typeof theirs) => Object.keys(answer.headers).sort()
-      expect(namesOf(theirs)).toEqual(namesOf(nobodys))
+      expect(namesOf(theirs)).toEqual(namesOf(missing))
     }
     expect(Object.values(gateway.emulator.counts()).filter((count) => count > 0)).toEqual([])
   },
 )
 
-test('a caller with a key of its own acts with that one alone, and owns its tasks all the same', async () => {
+test('a caller with its own key acts only with that key, and owns its tasks', async () => {
   gateway.emulator.resetCounts()
   const created = await send(`${gateway.url}/run`, { token: TENANT_TOKEN, body: runOf('echo', { value: 1 }) })
   expect(created.status).toBe(200)
@@ -72,7 +72,7 @@ test('a caller with a key of its own acts with that one alone, and owns its task
   const sent = gateway.emulator.requests('create').map(({ headers }) => headers.authorization)
   expect(sent).toEqual([`Bearer ${TENANT_KEY}`, 'Bearer emulator-key'])
   expect(gateway.emulator.tasks(TENANT_KEY)).toHaveLength(1)
-  // The same key at upstream, another caller here: not its task.
+  // Another caller with the same upstream key does not own the task.
   const path = `${gateway.url}/tasks/${created.json.taskID}`
   expect((await send(path, { token: 'test-token-of-the-neighbour' })).status).toBe(404)
   expect((await send(path, { token: TENANT_TOKEN })).status).toBe(200)

@@ -10,11 +10,11 @@ beforeAll(async () => {
 afterAll(() => gateway.close())
 
 type Package = { packageName: string; packageVersion: string }
-type RouteAddress = (pkg: Package, token: string) => ReturnType<typeof send>
+type NamePackage = (pkg: Package, token: string) => ReturnType<typeof send>
 
-/** Every way on which a package is named to us. */
-const DOORS: [string, RouteAddress][] = [
-  ...['/run', '/run?wait=0', '/tasks', '/v3/users/me/tasks'].map((path): [string, RouteAddress] => [
+/** Every request that names a package. */
+const REQUESTS: [string, NamePackage][] = [
+  ...['/run', '/run?wait=0', '/tasks', '/v3/users/me/tasks'].map((path): [string, NamePackage] => [
     `POST ${path}`,
     (pkg, token) => {
       const type = path.startsWith('/v3') ? { type: 'serverless' } : {}
@@ -32,9 +32,9 @@ const DOORS: [string, RouteAddress][] = [
 
 const basics = (packageVersion: string) => ({ packageName: '@emulator/basics', packageVersion })
 
-describe.each(DOORS)('%s', (_name, door) => {
-  test.each([basics('1.0.0'), basics('1.1.0')])('lets in what the rules name: %j', async (pkg) => {
-    expect((await door(pkg, TOKENS.agent)).status).toBeLessThan(300)
+describe.each(REQUESTS)('%s', (_name, request) => {
+  test.each([basics('1.0.0'), basics('1.1.0')])('accepts what the rules allow: %j', async (pkg) => {
+    expect((await request(pkg, TOKENS.agent)).status).toBeLessThan(300)
   })
 
   test.each([
@@ -46,19 +46,19 @@ describe.each(DOORS)('%s', (_name, door) => {
     { packageName: '@emulator/basics-2', packageVersion: '1.0.0' },
     { packageName: '@EMULATOR/basics', packageVersion: '1.0.0' },
     { packageName: 'greet', packageVersion: '2.0.0' },
-  ])('keeps out what they do not, and tells upstream nothing: %j', async (pkg) => {
+  ])('refuses what they do not allow, without asking upstream: %j', async (pkg) => {
     gateway.emulator.resetCounts()
-    const answer = await door(pkg, TOKENS.agent)
+    const answer = await request(pkg, TOKENS.agent)
     expect([answer.status, answer.json.code]).toEqual([403, 'package_denied'])
-    expect((await door(pkg, TOKENS.frontend)).json.code).toBe('package_denied')
+    expect((await request(pkg, TOKENS.frontend)).json.code).toBe('package_denied')
     const { create, 'package-info': info } = gateway.emulator.counts()
     expect([create, info]).toEqual([0, 0])
   })
 })
 
-test('latest is a version like another: allowed where it is named or every version is', async () => {
-  for (const [, door] of DOORS)
-    expect((await door(basics('latest'), TOKENS.service)).status).toBeLessThan(300)
+test('latest is a version like any other: allowed if it is named or if every version is', async () => {
+  for (const [, request] of REQUESTS)
+    expect((await request(basics('latest'), TOKENS.service)).status).toBeLessThan(300)
 })
 
 test.each([
@@ -78,7 +78,7 @@ test.each([
   '%40emulator%2Fbasics/1.0.0%2F..%2F..%2Fgreet%2F2.0.0',
   '%40emulator%2Fbasics%00/1.0.0',
   '%40emulator%252Fbasics/1.0.0',
-])('a name in the path that is none is 404, and is sent nowhere: %s', async (path) => {
+])('an invalid name in the path is 404, and is not sent upstream: %s', async (path) => {
   gateway.emulator.resetCounts()
   const answer = await send(`${gateway.url}/-/oomol/package-info/${path}`, { token: TOKENS.service })
   expect(answer.status).toBe(404)

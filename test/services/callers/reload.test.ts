@@ -38,7 +38,7 @@ describe('the gateway', () => {
   const status = async (token: string, headers = {}) =>
     (await send(`${gateway.url}/tasks`, { token, headers })).status
 
-  test('puts callers in force from the next request on; counts of those who stay go on', async () => {
+  test('applies callers from the next request on, and keeps the counts of those that remain', async () => {
     for (let at = 0; at < 3; at++) expect(await status(OLD)).toBe(200)
     text = fileWith(NEW)
     reload()
@@ -46,7 +46,7 @@ describe('the gateway', () => {
     expect([await status(NEW), await status(NEW), await status(NEW)]).toEqual([200, 200, 429])
   })
 
-  test("lets who is being served finish, and a task stays its owner's", async () => {
+  test('finishes running requests, and a task keeps its owner', async () => {
     const held = send(`${gateway.url}/run?wait=20`, { token: OLD, body: runOf('hold') })
     const { taskID } = await gateway.emulator.arrived('create').then(async () => {
       await gateway.emulator.arrived('result')
@@ -59,7 +59,7 @@ describe('the gateway', () => {
     expect((await send(`${gateway.url}/tasks/${taskID}`, { token: NEW })).status).toBe(200)
   })
 
-  test('takes rules and origins with it', async () => {
+  test('applies rules and origins', async () => {
     const origin = 'https://late.example'
     const read = () => send(`${gateway.url}/tasks`, { token: OLD, headers: { origin } })
     expect((await read()).headers['access-control-allow-origin']).toBeUndefined()
@@ -88,7 +88,7 @@ describe('SIGHUP', () => {
     await rm(directory, { recursive: true })
   })
 
-  /** The process, and its log lines one by one. */
+  /** Starts the process; `said` resolves to the log line with a text. */
   async function start(path: string) {
     const env = {
       PATH: process.env.PATH,
@@ -112,7 +112,7 @@ describe('SIGHUP', () => {
     return { url, said, lines, process: child }
   }
 
-  test('reloads what is sound, and reports what is not without a value of it', async () => {
+  test('reloads a valid file, and reports what is wrong with an invalid one without its values', async () => {
     const path = join(directory, 'callers.yaml')
     await writeFile(path, fileWith(OLD))
     const gateway = await start(path)

@@ -17,7 +17,7 @@ afterAll(() => gateway.close())
 const names = (answer: { json: { functions: { name: string }[] } }) =>
   answer.json.functions.map(({ name }) => name)
 
-test('each caller is told of the functions it may run', async () => {
+test('each caller sees the functions that it may run', async () => {
   expect(names(await send(`${gateway.url}/functions`))).toEqual(['typed', 'echo', 'hold', 'special'])
   expect(names(await send(`${gateway.url}/functions`, { token: LIMITED_TOKEN }))).toEqual(['typed', 'echo'])
   expect((await send(`${gateway.url}/functions`, { token: READER_TOKEN })).status).toBe(403)
@@ -25,7 +25,7 @@ test('each caller is told of the functions it may run', async () => {
   expect((await send(`${gateway.url}/functions`, { method: 'HEAD' })).status).toBe(200)
 })
 
-test('a function is described with its schemas, and without what is fixed', async () => {
+test('a function is described with its schemas, without its fixed inputs', async () => {
   const { status, json, text } = await send(`${gateway.url}/functions/typed`)
   expect(status).toBe(200)
   expect(json).toMatchObject({
@@ -59,18 +59,18 @@ test('a function is described with its schemas, and without what is fixed', asyn
   expect(text).not.toMatch(/fixed|0\.25/)
 })
 
-test('a wait is told in seconds', async () => {
+test('a wait is shown in seconds', async () => {
   expect((await send(`${gateway.url}/functions/hold`)).json.waitSeconds).toBe(0.3)
 })
 
-test('who may not run a function is told nothing of it', async () => {
+test('a caller that may not run a function sees nothing of it', async () => {
   const denied = await send(`${gateway.url}/functions/hold`, { token: LIMITED_TOKEN })
   expect([denied.status, denied.json.code]).toEqual([403, 'function_denied'])
   const missing = await send(`${gateway.url}/functions/nothing`)
   expect([missing.status, missing.json.detail]).toEqual([404, 'There is no such function.'])
 })
 
-test('the example runs in a shell as it stands, whatever the registry says', async () => {
+test('the example runs in a shell unchanged, whatever the registry says', async () => {
   const { json } = await send(`${gateway.url}/functions/special`)
   expect(json.example.inputs).toEqual({ "it's": "'; rm -rf / #$(id)`", n: 7 })
   // A shell that prints the arguments of curl instead of running it.
@@ -88,7 +88,7 @@ test('the example runs in a shell as it stands, whatever the registry says', asy
   ])
 })
 
-test('the API description has the functions of whoever asks', async () => {
+test('the API description has the functions of the caller that reads it', async () => {
   const open = await send(`${gateway.url}/openapi.json`, { token: null })
   expect(open.status).toBe(200)
   expect(Object.keys(open.json.paths)).toContain('/run/{function}')

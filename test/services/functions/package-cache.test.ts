@@ -10,9 +10,9 @@ import { createPackageCache, type PackageCache } from '../../../src/services/fun
 
 let emulator: Emulator
 let client: HttpClient
-let packageInfo: PackageCache
+let packageCache: PackageCache
 let failures: string[]
-/** The clock that the cache lives by. */
+/** The clock of the cache. */
 let nowMs: number
 
 beforeEach(async () => {
@@ -23,7 +23,7 @@ beforeEach(async () => {
   const now = () => nowMs
   const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
   const onFailure = (_: object, code: string) => failures.push(code)
-  packageInfo = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
+  packageCache = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')
 })
 afterEach(async () => {
@@ -42,7 +42,7 @@ function callerWith(key: string): Caller {
 const CALLER = callerWith('key-a')
 
 async function versionOf(packageVersion: string, caller = CALLER): Promise<string | undefined> {
-  return (await packageInfo.find(caller, { packageName: '@test/pkg', packageVersion }))?.packageVersion
+  return (await packageCache.find(caller, { packageName: '@test/pkg', packageVersion }))?.packageVersion
 }
 
 const lookUps = () => emulator.counts()['package-info']
@@ -64,7 +64,7 @@ test('latest is resolved again after a minute', async () => {
   expect(lookUps()).toBe(2)
 })
 
-test('while the registry is away, what latest meant is used for an hour', async () => {
+test('while the registry is unavailable, a resolved latest is used for an hour', async () => {
   await versionOf('latest')
   const undo = emulator.misbehave('package-info', { kind: 'status', status: 503 }, Number.POSITIVE_INFINITY)
   nowMs += 61_000
@@ -80,7 +80,7 @@ test('while the registry is away, what latest meant is used for an hour', async 
   expect(await versionOf('latest')).toBe('1.1.0')
 })
 
-test('a failure is not remembered for long, and holds nobody up meanwhile', async () => {
+test('a failure is remembered for a short time, in which no look-up is made', async () => {
   emulator.misbehave('package-info', { kind: 'status', status: 500 })
   expect(await versionOf('1.0.0')).toBeUndefined()
   expect(await versionOf('1.0.0')).toBeUndefined()
@@ -90,14 +90,14 @@ test('a failure is not remembered for long, and holds nobody up meanwhile', asyn
   expect(lookUps()).toBe(2)
 })
 
-test('callers of different keys share nothing', async () => {
+test('callers with different keys share nothing', async () => {
   await versionOf('1.0.0')
   expect(await versionOf('1.0.0', callerWith('key-b'))).toBe('1.0.0')
   expect(await versionOf('1.0.0', callerWith('key-c'))).toBeUndefined()
   expect(lookUps()).toBe(3)
 })
 
-test('a version other than the one asked for is no answer', async () => {
+test('an answer with another version than the one asked for is ignored', async () => {
   const body = JSON.stringify({ packageName: '@test/pkg', packageVersion: '2.0.0', blocks: [] })
   emulator.misbehave('package-info', { kind: 'status', status: 200, body })
   expect(await versionOf('1.0.0')).toBeUndefined()
@@ -110,16 +110,16 @@ test('a tag must mean an exact version', async () => {
   expect(await versionOf('latest')).toBeUndefined()
 })
 
-test('no more than a thousand entries are kept, those used last', async () => {
+test('at most a thousand entries are kept, those used last', async () => {
   await versionOf('1.0.0')
   for (let nth = 1; nth <= 1_000; nth++) {
     if (nth % 100 === 0) await versionOf('1.0.0')
     emulator.publish({ packageName: `pkg-${nth}`, packageVersion: '1.0.0', blocks: [] })
-    await packageInfo.find(CALLER, { packageName: `pkg-${nth}`, packageVersion: '1.0.0' })
+    await packageCache.find(CALLER, { packageName: `pkg-${nth}`, packageVersion: '1.0.0' })
   }
   expect(lookUps()).toBe(1_001)
   await versionOf('1.0.0')
   expect(lookUps()).toBe(1_001)
-  await packageInfo.find(CALLER, { packageName: 'pkg-1', packageVersion: '1.0.0' })
+  await packageCache.find(CALLER, { packageName: 'pkg-1', packageVersion: '1.0.0' })
   expect(lookUps()).toBe(1_002)
 })

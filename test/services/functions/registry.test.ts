@@ -15,7 +15,7 @@ afterEach(() => gateway.close())
 const lookUps = () => gateway.emulator.counts()['package-info']
 const warnings = () => gateway.logs.filter(({ msg }) => String(msg).startsWith('inputs are not validated'))
 
-test('a version is asked for once, by whoever asks at once, for all callers of one key', async () => {
+test('concurrent requests for a version share one look-up, for all callers with one key', async () => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, nth) =>
       run(gateway, 'typed', { text: 'x' }, nth % 2 ? { token: OTHER_TOKEN } : {}),
@@ -27,7 +27,7 @@ test('a version is asked for once, by whoever asks at once, for all callers of o
   expect(lookUps()).toBe(1)
 })
 
-test('what latest means is kept for a while, and is the version it names', async () => {
+test('a resolved latest is cached, and so is the version it means', async () => {
   await run(gateway, 'echo', {})
   await run(gateway, 'echo', {})
   // The exact version is known by then.
@@ -57,7 +57,7 @@ test.each(FAULTS)('the registry answering with %s does not stop a run', async (_
   expect(lastCreate(gateway)).toContain('"unknown":9007199254740993')
   const described = await send(`${gateway.url}/functions/echo`)
   expect(described.json).toMatchObject({ validated: false, packageVersion: 'latest' })
-  // Not asked again at once, and said once.
+  // No look-up follows at once, and there is one warning.
   const asked = lookUps()
   await run(gateway, 'echo', {})
   expect(lookUps()).toBe(asked)
@@ -65,7 +65,7 @@ test.each(FAULTS)('the registry answering with %s does not stop a run', async (_
   expect(warnings()[0]).toMatchObject({ level: 40, function: 'echo' })
 })
 
-test('a registry that hangs holds a run up for a moment, and only the first', async () => {
+test('a registry that hangs delays only the first run, and not for long', async () => {
   // The test's own deadline is the bound: a call upstream may take 30 s otherwise.
   expect(DEADLINES.lookUpMs).toBeLessThanOrEqual(5_000)
   await gateway.close()
@@ -76,14 +76,14 @@ test('a registry that hangs holds a run up for a moment, and only the first', as
   expect(lookUps()).toBe(1)
 })
 
-test('while the registry is away a fixed input still can not be set', async () => {
+test('while the registry is unavailable a fixed input still can not be set', async () => {
   gateway.emulator.misbehave('package-info', { kind: 'status', status: 500 }, Number.POSITIVE_INFINITY)
   const answer = await run(gateway, 'typed', { note: 'mine', anything: 1 })
   expect(answer.status).toBe(400)
   expect(answer.json.errors).toEqual([{ path: '/note', message: 'is not known' }])
 })
 
-test('a block that the package does not have is run unchecked, and it is said', async () => {
+test('a block that the package does not have runs without validation, with a warning', async () => {
   gateway.emulator.publish({ packageName: '@test/special', packageVersion: '1.0.0', blocks: [] })
   const answer = await run(gateway, 'special', {})
   expect(answer.status).toBe(404)
@@ -91,7 +91,7 @@ test('a block that the package does not have is run unchecked, and it is said', 
   expect(warnings()[0]?.msg).toMatch(/no such block/)
 })
 
-test('a caller that leaves does not take the look-up of the others with it', async () => {
+test('a caller that leaves does not abort the look-up for the others', async () => {
   let open = () => {}
   const until = new Promise<void>((resolve) => {
     open = resolve
@@ -110,7 +110,7 @@ test('a caller that leaves does not take the look-up of the others with it', asy
   expect(lookUps()).toBe(1)
 })
 
-test('values of the configuration that do not fit are said once, and are no fault of the caller', async () => {
+test('configured values that do not fit are logged once, and do not fail the run', async () => {
   await gateway.close()
   gateway = await startWithFunctions({
     files: {
@@ -127,7 +127,7 @@ test('values of the configuration that do not fit are said once, and are no faul
   ])
 })
 
-test('nothing fixed is in a log line, however much is logged', async () => {
+test('no fixed value is in the log at any level', async () => {
   await gateway.close()
   gateway = await startWithFunctions({
     env: { LOG_LEVEL: 'trace' },

@@ -58,7 +58,7 @@ test.each([
   expect(creates()).toBe(0)
 })
 
-test('each fault has its path, and nothing is created', async () => {
+test('each issue has its path, and nothing is created', async () => {
   const answer = await run(gateway, 'typed', {
     count: 1.5,
     format: 'gif',
@@ -94,7 +94,7 @@ test('what is nullable may be null, and the storage may be written to', async ()
   expect((await run(gateway, 'typed', climbing)).json.errors[0].path).toBe('/target')
 })
 
-test('a null is no text, and a text is no number', async () => {
+test('null is not a string, and a string is not a number', async () => {
   expect((await run(gateway, 'typed', { text: null })).json.errors).toEqual([
     { path: '/text', message: 'must be string' },
   ])
@@ -103,14 +103,14 @@ test('a null is no text, and a text is no number', async () => {
   ])
 })
 
-test('latest is sent as the version it was checked against', async () => {
+test('latest is sent as the version that it was validated against', async () => {
   const answer = await run(gateway, 'echo', { value: 1 })
   expect(answer.status).toBe(200)
   expect(answer.headers['x-package-version']).toBe('1.1.0')
   expect(JSON.parse(lastCreate(gateway)).packageVersion).toBe('1.1.0')
 })
 
-test('a function waits as long as its configuration says, and a caller may say otherwise', async () => {
+test('a function waits as configured, and a caller may ask for another wait', async () => {
   const answer = await run(gateway, 'hold')
   expect(answer.status).toBe(202)
   expect(answer.headers['x-package-version']).toBe('1.1.0')
@@ -118,7 +118,7 @@ test('a function waits as long as its configuration says, and a caller may say o
   expect(asked.headers['preference-applied']).toBe('wait=0')
 })
 
-test('a run can be answered at once or by events', async () => {
+test('a run can be answered at once or as events', async () => {
   const atOnce = await run(gateway, 'typed', { text: 'x' }, { headers: { prefer: 'respond-async' } })
   expect(atOnce.status).toBe(202)
   expect(atOnce.headers['x-package-version']).toBe('1.1.0')
@@ -127,7 +127,7 @@ test('a run can be answered at once or by events', async () => {
   expect(followed.text).toMatch(/^event: created\n[\s\S]*event: success\n/)
 })
 
-test('who may run a function by name may run it whatever its packages say, and nothing else', async () => {
+test('a caller may run its functions whatever packages it may run, and nothing else', async () => {
   const token = LIMITED_TOKEN
   expect((await run(gateway, 'typed', { text: 'x' }, { token })).status).toBe(200)
   expect((await run(gateway, 'echo', {}, { token })).status).toBe(200)
@@ -140,7 +140,7 @@ test('who may run a function by name may run it whatever its packages say, and n
 })
 
 test.each(['nothing', 'Typed', 'a%2fb', 'x'.repeat(65), '..%2ftyped'])(
-  'there is no function %s',
+  '%s is not a function: 404',
   async (name) => {
     const answer = await run(gateway, name, {})
     expect(answer.status).toBe(404)
@@ -149,7 +149,7 @@ test.each(['nothing', 'Typed', 'a%2fb', 'x'.repeat(65), '..%2ftyped'])(
   },
 )
 
-test('a body that is no JSON object is refused', async () => {
+test('a body that is not a JSON object is refused', async () => {
   expect((await run(gateway, 'echo', '[1]')).status).toBe(400)
   expect((await run(gateway, 'echo', '{"value":1,"value":2}')).status).toBe(400)
   expect((await run(gateway, 'echo', '{"__proto__":{"value":2}}')).status).toBe(400)
@@ -160,12 +160,12 @@ test('a body that is no JSON object is refused', async () => {
   expect(creates()).toBe(0)
 })
 
-test('a method that the route does not take is 405', async () => {
+test('a method that the route does not have is 405', async () => {
   const answer = await send(`${gateway.url}/run/typed`)
   expect([answer.status, answer.headers.allow]).toEqual([405, 'POST'])
 })
 
-test('a configuration read anew holds from the next request on', async () => {
+test('a reloaded configuration applies from the next request on', async () => {
   const own = await startWithFunctions()
   try {
     expect((await run(own, 'added', {})).status).toBe(404)
@@ -179,7 +179,7 @@ test('a configuration read anew holds from the next request on', async () => {
   }
 })
 
-test('with a key a function is run once, and wrong inputs use no key up', async () => {
+test('with a key a function runs once, and invalid inputs do not use up the key', async () => {
   const headers = { 'idempotency-key': 'key-of-a-function' }
   const refused = await run(gateway, 'typed', { text: 1 }, { headers })
   expect(refused.status).toBe(400)

@@ -9,14 +9,14 @@ beforeAll(async () => {
 afterAll(() => gateway.close())
 beforeEach(() => gateway.emulator.resetCounts())
 
-const DOORS = ['/run', '/tasks', '/v3/users/me/tasks']
+const CREATE_ROUTES = ['/run', '/tasks', '/v3/users/me/tasks']
 
-function create(door: string, body: object) {
-  return send(`${gateway.url}${door}`, { body: { type: 'serverless', ...body } })
+function create(path: string, body: object) {
+  return send(`${gateway.url}${path}`, { body: { type: 'serverless', ...body } })
 }
 
-test.each(DOORS)('with VALIDATE_INPUTS=on, %s checks the inputs of a plain package', async (door) => {
-  const answer = await create(door, runOf('typed', { text: 1, extra: 2 }))
+test.each(CREATE_ROUTES)('with VALIDATE_INPUTS=on, %s checks the inputs of a plain package', async (path) => {
+  const answer = await create(path, runOf('typed', { text: 1, extra: 2 }))
   expect(answer.status).toBe(400)
   expect(answer.json.errors).toEqual([
     { path: '/inputValues/text', message: 'must be string' },
@@ -25,14 +25,14 @@ test.each(DOORS)('with VALIDATE_INPUTS=on, %s checks the inputs of a plain packa
   expect(gateway.emulator.counts().create).toBe(0)
 })
 
-test.each(DOORS)('%s with inputs that fit goes upstream as it came', async (door) => {
-  const answer = await create(door, runOf('typed', { text: 'x' }))
+test.each(CREATE_ROUTES)('%s with valid inputs goes upstream unchanged', async (path) => {
+  const answer = await create(path, runOf('typed', { text: 'x' }))
   expect(answer.status).toBeLessThan(300)
   const sent = JSON.parse(gateway.emulator.requests('create')[0]!.body.toString())
   expect(sent).toMatchObject({ packageVersion: 'latest', inputValues: { text: 'x' } })
 })
 
-test('inputs left out are no inputs', async () => {
+test('omitted inputs are an empty object', async () => {
   const { inputValues: _, ...body } = runOf('typed')
   const answer = await create('/run', body)
   expect(answer.json.errors).toEqual([{ path: '/inputValues/text', message: 'is required' }])
@@ -48,7 +48,7 @@ test('an input named twice is refused', async () => {
   ])
 })
 
-test('the registry being away does not stop a plain run', async () => {
+test('an unavailable registry does not stop a direct run', async () => {
   const own = await startTestGateway({ env: { VALIDATE_INPUTS: 'on' } })
   try {
     own.emulator.misbehave('package-info', { kind: 'status', status: 500 }, Number.POSITIVE_INFINITY)
@@ -59,7 +59,7 @@ test('the registry being away does not stop a plain run', async () => {
   }
 })
 
-test('off, which is the default, nothing is looked at', async () => {
+test('off, the default, validates nothing', async () => {
   const own = await startTestGateway()
   try {
     const answer = await send(`${own.url}/tasks`, { body: runOf('typed', { text: 1 }) })

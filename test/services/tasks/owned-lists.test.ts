@@ -20,7 +20,7 @@ beforeEach(async () => {
 })
 afterEach(() => gateway.close())
 
-/** Creates straight at upstream, as if by another program of the organisation; the owner is put on the record. */
+/** Creates tasks at upstream directly, as another program of the organisation would, and stores their owners. */
 async function createTasks(owners: (string | undefined)[]): Promise<string[]> {
   const taskIDs: string[] = []
   for (const [at, owner] of owners.entries()) {
@@ -89,7 +89,7 @@ test('numbers that parsing would change stay as they are', async () => {
   expect((await send(`${gateway.url}/tasks`)).text).toBe(`{"tasks":[${item}],"nextToken":null}`)
 })
 
-test('a foreign task with a payload that no honest one has does not take the list away', async () => {
+test('a foreign task with a hostile payload does not break the list', async () => {
   const [taskID] = await createTasks(['app'])
   const odd = `{"taskID":"odd","schedulerPayload":{"__proto__":1,"deep":${'['.repeat(5000)}${']'.repeat(5000)}}}`
   const body = `{"tasks":[${odd},{"taskID":"${taskID}"}],"nextToken":null}`
@@ -99,7 +99,7 @@ test('a foreign task with a payload that no honest one has does not take the lis
   )
 })
 
-test('tasks that come in and end while a list is paged through are neither left out nor given twice', async () => {
+test('tasks that appear and end while a list is paged through are neither omitted nor repeated', async () => {
   gateway.emulator.misbehave('list', { kind: 'order', order: 'newest-first' })
   const before = await createTasks(Array.from({ length: 130 }, () => 'app'))
   const pages = await readPages('/tasks?size=4', TOKEN, async (at) => {
@@ -110,7 +110,7 @@ test('tasks that come in and end while a list is paged through are neither left 
   expect(before.filter((taskID) => !given.includes(taskID))).toEqual([])
 })
 
-test('a filtered list whose tasks leave it between two pages goes on with the rest', async () => {
+test('a filtered list whose tasks leave it between two pages continues with the rest', async () => {
   const taskIDs = await createTasks(Array.from({ length: 12 }, () => 'app'))
   const pages = await readPages('/tasks?status=queued&size=5', TOKEN, (at) => {
     // The first page's tasks, its last among them, are gone from the list when the second is asked for.
@@ -123,7 +123,7 @@ test('a filtered list whose tasks leave it between two pages goes on with the re
   expect(taskIDs.slice(5).filter((taskID) => !given.includes(taskID))).toEqual([])
 })
 
-test('one request asks for at most ten pages, and its token goes on from there', async () => {
+test('one request reads at most ten pages, and its token continues from there', async () => {
   await createTasks(Array.from({ length: 1_150 }, (_, at) => (at === 0 || at === 1_149 ? 'app' : undefined)))
   gateway.emulator.resetCounts()
   const first = await send(`${gateway.url}/tasks?size=2`)
@@ -137,7 +137,7 @@ test('one request asks for at most ten pages, and its token goes on from there',
   expect(gateway.emulator.counts().list).toBe(12)
 })
 
-test('filters go on to upstream as they came', async () => {
+test('filters go upstream unchanged', async () => {
   await createTasks(['app'])
   await send(
     `${gateway.url}/tasks?status=running&workload=serverless&taskType=user&packageID=p&workloadID=w&size=3`,
@@ -153,7 +153,7 @@ test('filters go on to upstream as they came', async () => {
   })
 })
 
-test("who may see all gets upstream's bytes, page by page", async () => {
+test("a caller that may see all gets upstream's bytes, page by page", async () => {
   await createTasks(sparse(8, 2))
   const upstream = await send(`${gateway.emulator.url}/v3/users/me/tasks?size=5`, { token: KEY })
   for (const path of ['/tasks', '/v3/users/me/tasks']) {
@@ -165,7 +165,7 @@ test("who may see all gets upstream's bytes, page by page", async () => {
   expect(users.text).toBe('{"tasks":[],"nextToken":null}')
 })
 
-test('the latest of each workload is cut likewise', async () => {
+test('the latest task of each workload is cut in the same way', async () => {
   const [own] = await createTasks(['app'])
   const { workloadID } = (await send(`${gateway.url}/tasks`)).json.tasks[0]
   const query = `workloadIDs=${workloadID},none`
@@ -179,7 +179,7 @@ test('the latest of each workload is cut likewise', async () => {
 })
 
 test.each(['gw1.', 'gw1.AAAA.x', `gw1.${'A'.repeat(808)}.eA`])(
-  'a token made up is 400: %s',
+  'an invented token is 400: %s',
   async (nextToken) => {
     gateway.emulator.resetCounts()
     const answer = await send(`${gateway.url}/tasks?nextToken=${encodeURIComponent(nextToken)}`)
@@ -190,7 +190,7 @@ test.each(['gw1.', 'gw1.AAAA.x', `gw1.${'A'.repeat(808)}.eA`])(
 )
 
 test.each(['{"tasks":{}}', '[]', '{"nextToken":null}', 'null'])(
-  'an answer that is no list is 502: %s',
+  'an answer that is not a list is 502: %s',
   async (body) => {
     gateway.emulator.misbehave('list', { kind: 'status', status: 200, body })
     const answer = await send(`${gateway.url}/tasks`)
@@ -199,7 +199,7 @@ test.each(['{"tasks":{}}', '[]', '{"nextToken":null}', 'null'])(
   },
 )
 
-test('a page that leads to itself is not read for ever', async () => {
+test('a page whose token leads to itself does not loop', async () => {
   const body = '{"tasks":[],"nextToken":"again"}'
   gateway.emulator.misbehave('list', { kind: 'status', status: 200, body }, 20)
   expect((await send(`${gateway.url}/tasks`)).status).toBe(502)
