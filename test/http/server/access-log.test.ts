@@ -99,11 +99,11 @@ test('no secret, query, path or body is in any line or answer', async () => {
   await note(ask(`/tasks/${other}%2f..`))
   await note(ask(`/%zz${other}`))
   await note(ask(`/-/oomol/package-info/%40${other}/${other}`))
-  for (const door of ['/run', '/tasks', '/v3/users/me/tasks']) {
-    await note(post(door, `{"${other}":`))
-    await note(post(door, `{"packageName":"${other} ","blockName":7,"unknown":"${other}"}`))
-    await note(post(door, runBody('fail', { message: 'no paper', secret: other })))
-    await note(post(door, runBody('echo'), [`x-request-id: ${other} ${other}`, `prefer: ${other}`]))
+  for (const route of ['/run', '/tasks', '/v3/users/me/tasks']) {
+    await note(post(route, `{"${other}":`))
+    await note(post(route, `{"packageName":"${other} ","blockName":7,"unknown":"${other}"}`))
+    await note(post(route, runBody('fail', { message: 'no paper', secret: other })))
+    await note(post(route, runBody('echo'), [`x-request-id: ${other} ${other}`, `prefer: ${other}`]))
     for (const kind of [
       'html',
       'truncated-json',
@@ -113,16 +113,16 @@ test('no secret, query, path or body is in any line or answer', async () => {
       'no-answer-close',
     ] as const) {
       emulator.misbehave('create', { kind })
-      await note(post(door, runBody('echo', { value: other })))
+      await note(post(route, runBody('echo', { value: other })))
       // So that the next create is tried at all.
-      await note(post(door, runBody('echo')))
+      await note(post(route, runBody('echo')))
     }
     emulator.misbehave('create', { kind: 'redirect', location: `http://127.0.0.1:9/${other}` })
-    await note(post(door, runBody('echo')))
+    await note(post(route, runBody('echo')))
     for (const status of [401, 403, 500, 503]) {
       const headers = { 'x-leak': other, 'set-cookie': other }
       emulator.misbehave('create', { kind: 'status', status, headers, body: `{"message":"${other}"}` })
-      await note(post(door, runBody('echo')))
+      await note(post(route, runBody('echo')))
     }
   }
   await sendRaw(gateway.url, `GET /${other} HTTP/9.9\r\n\r\n`)
