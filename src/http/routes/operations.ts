@@ -22,7 +22,7 @@ export function livez(): Route {
 }
 
 /** `GET /readyz`: traffic may come. The text says why not. */
-export function readyz(drain: Drain, admission: WaitSlots): Route {
+export function readyz(drain: Drain, waitSlots: WaitSlots): Route {
   return defineRoute({
     method: 'GET',
     url: '/readyz',
@@ -37,7 +37,7 @@ export function readyz(drain: Drain, admission: WaitSlots): Route {
       },
     },
     handler: async (_request, reply) => {
-      const status = drain.draining ? 'draining' : admission.full ? 'shedding' : 'ready'
+      const status = drain.draining ? 'draining' : waitSlots.full ? 'shedding' : 'ready'
       if (status !== 'ready') reply.code(503).header('retry-after', '1')
       return { status }
     },

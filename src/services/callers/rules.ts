@@ -1,7 +1,6 @@
 import type { CreateRequest } from '../../domain/create-request.ts'
-import { isBlockName, isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { isFunctionAllowed, isPackageAllowed } from '../../domain/patterns.ts'
-import { GatewayError, type Issue } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Caller } from './request-context.ts'
 
 /** Throws `package_denied` unless the caller may run that very package in that very version. */
@@ -17,16 +16,4 @@ export function requirePackage(
 export function requireFunction(caller: Caller, name: string): void {
   if (isFunctionAllowed(caller.rules.functions, name)) return
   throw new GatewayError({ code: 'function_denied', detail: 'This caller may not run this function.' })
-}
-
-/** Names that rules are written for must be names, or a rule and upstream could read them differently. */
-export function checkNames(request: CreateRequest): CreateRequest {
-  const errors: Issue[] = []
-  if (!isPackageName(request.packageName))
-    errors.push({ path: '/packageName', message: 'is no package name' })
-  if (!isPackageVersion(request.packageVersion))
-    errors.push({ path: '/packageVersion', message: 'is no version' })
-  if (!isBlockName(request.blockName)) errors.push({ path: '/blockName', message: 'is no block name' })
-  if (errors.length === 0) return request
-  throw new GatewayError({ code: 'invalid_request', detail: 'The body is not as documented.', errors })
 }

@@ -98,8 +98,15 @@ function toCreate(resolved: Resolved, inputs: JsonObject): CreateRequest {
   const { config, packageVersion } = resolved
   const { name: functionName, packageName, blockName } = config
   const inputValues = mergeInputs(config, inputs)
-  const create = toCreateRequest({ packageName, packageVersion, blockName, inputValues })
-  return { ...create, functionName, inputProblems: findProblems(resolved, inputs) }
+  const inputProblems = findProblems(resolved, inputs)
+  return toCreateRequest({
+    packageName,
+    packageVersion,
+    blockName,
+    inputValues,
+    functionName,
+    inputProblems,
+  })
 }
 
 /** What an operator is told of functions, not more often than it helps. */
