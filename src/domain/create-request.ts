@@ -4,7 +4,7 @@ declare const namesChecked: unique symbol
 
 /**
  * A task to create: what rules are asked about and what is sent, made from the same bytes. Made by
- * `toCreateRequest` alone, so its names are names: rules and upstream can't read them differently.
+ * `toCreateRequest` alone, so its names are valid: rules and upstream can't read them differently.
  */
 export type CreateRequest = CreateParts & {
   /** The whole create body as it goes upstream. */
@@ -29,13 +29,13 @@ export type CreateParts = {
   readonly inputProblems?: readonly { path: string; message: string }[]
 }
 
-/** Names of a create that are no names. `issues` have JSON Pointers into the create body. */
+/** A create with names that are not valid. `issues` have JSON Pointers into the create body. */
 export class CreateRequestError extends Error {
   override readonly name = 'CreateRequestError'
   readonly issues: readonly { path: string; message: string }[]
 
   constructor(issues: readonly { path: string; message: string }[]) {
-    super('the names of a create are not sound')
+    super('a create has names that are not valid')
     this.issues = issues
   }
 }

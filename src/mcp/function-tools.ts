@@ -19,7 +19,7 @@ export function toFunctionTool(
 ): Tool {
   const { name, description, inputSchema, waitMs } = described
   const ownWaitMs = toWaitMs(undefined, { defaultMs: waitMs ?? waits.defaultMs, maxMs: waits.maxMs })
-  // An input of that name is the function's own: then there is no key.
+  // A function may have an input of that name: then a call has no key.
   const takesKey = !Object.hasOwn(propertiesOf(inputSchema), KEY_ARGUMENT)
   return {
     name,
@@ -47,7 +47,7 @@ export function toFunctionTool(
 function keyOf({ input }: ToolCall): string | undefined {
   const key = input.value[KEY_ARGUMENT]
   if (key === undefined || isKey(key)) return key
-  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'is no key of 1 to 255 visible ASCII characters' }]
+  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'must be 1 to 255 visible ASCII characters' }]
   throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
 }
 

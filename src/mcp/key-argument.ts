@@ -11,7 +11,7 @@ export function isKey(value: unknown): value is string {
   return typeof value === 'string' && KEY.test(value)
 }
 
-/** A key, and what tells a call from another one with the same key: what would be run, byte for byte. */
+/** A key, and what distinguishes a call from others with the same key: what would be run, byte for byte. */
 export function toKeyUse(
   key: string | undefined,
   ...what: (string | Buffer)[]

@@ -8,7 +8,7 @@ import { toDirectCreate } from '../services/runs/direct-create.ts'
 import type { RunOutcome } from '../services/runs/run-outcome.ts'
 import type { PrepareRun, Runs } from '../services/runs/runs.ts'
 import { toKeyUse } from './key-argument.ts'
-import { type Tool, type ToolCall, type ToolOutput, toOutput } from './tool.ts'
+import { type Tool, type ToolCall, type ToolOutput, toOutput, toStructuredOutput } from './tool.ts'
 import { howToGoOn } from './tool-result.ts'
 import { AwaitInput, CreateInput, CreateOutput, ExecuteInput, RunOutput, TaskInput } from './tool-schemas.ts'
 
@@ -60,8 +60,7 @@ function createTool({ runs }: RunToolDeps, words: Words): Tool {
     output: CreateOutput,
     run: async (call) => {
       const { taskID } = await runs.create(call.context, async () => toPreparedRun(call))
-      const said = { taskID, status: 'queued', next: howToGoOn(taskID) }
-      return { structured: said, text: JSON.stringify(said) }
+      return toStructuredOutput({ taskID, status: 'queued', next: howToGoOn(taskID) })
     },
   }
 }
@@ -143,8 +142,7 @@ function toRunOutput(outcome: RunOutcome): ToolOutput {
   const { taskID } = outcome
   if (outcome.kind === 'pending') {
     const { status, progress } = outcome
-    const said = { taskID, status, progress, next: howToGoOn(taskID) }
-    return { structured: said, text: JSON.stringify(said) }
+    return toStructuredOutput({ taskID, status, progress, next: howToGoOn(taskID) })
   }
   if (outcome.task.kind === 'success') return toOutput(toSuccessBody(taskID, outcome.task))
   const { message: detail, quota } = outcome.task

@@ -19,7 +19,7 @@ export function toErrorResult(
   const { detail, retryable, retryAfterSeconds, errors } = describeFailure(failure)
   const hasEnded = failure.code === 'task_failed' || failure.code === 'insufficient_quota'
   const goesOn = taskID !== undefined && !hasEnded && failure.code !== 'not_found'
-  const said = {
+  const body = {
     code: failure.code,
     message: detail,
     ...(taskID === undefined ? {} : { taskID }),
@@ -29,7 +29,7 @@ export function toErrorResult(
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(goesOn && waits ? { next: howToGoOn(taskID) } : {}),
   }
-  return { content: [{ type: 'text', text: JSON.stringify(said) }], isError: true }
+  return { content: [{ type: 'text', text: JSON.stringify(body) }], isError: true }
 }
 
 /** How a model goes on with a task that has not ended. */

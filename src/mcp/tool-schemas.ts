@@ -68,7 +68,7 @@ export const LatestInput = Type.Object(
     workloadIDs: Type.Array(Type.String({ pattern: '^[\\w.-]{1,200}$' }), {
       minItems: 1,
       maxItems: 50,
-      description: 'The workloads to look at.',
+      description: 'The workloads to list.',
     }),
   },
   { additionalProperties: false },
@@ -91,7 +91,7 @@ export const UploadInput = Type.Object(
   { additionalProperties: false },
 )
 
-/** What the tools answer. Objects of upstream's may have more members than are named here. */
+/** What the tools answer. Objects from upstream may have more members than are named here. */
 const Upstream = { additionalProperties: true }
 
 export const CreateOutput = Type.Object({

@@ -42,3 +42,8 @@ export function toOutput(json: Buffer): ToolOutput {
   const text = json.toString('utf8')
   return { text, structured: JSON.parse(text) }
 }
+
+/** An output of values that JavaScript can hold. */
+export function toStructuredOutput(structured: Record<string, unknown>): ToolOutput {
+  return { structured, text: JSON.stringify(structured) }
+}

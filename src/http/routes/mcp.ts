@@ -29,7 +29,7 @@ const PROTOCOL_HEADERS = [
 ]
 
 const DESCRIPTION = `Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens.
-Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is no message, 406
+Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is not a message, 406
 unless Accept names application/json and text/event-stream) is a JSON-RPC error instead of a problem.`
 
 const Message = Type.Object(

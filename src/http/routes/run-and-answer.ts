@@ -16,7 +16,7 @@ import {
   type WaitLimits,
 } from '../request/response-mode.ts'
 
-/** A create, and what tells the request it was made of from others with the same `Idempotency-Key`. */
+/** A create, and what distinguishes its request from others with the same `Idempotency-Key`. */
 export type PreparedCreate = { create: CreateRequest; fingerprint: string }
 
 /**

@@ -28,7 +28,7 @@ export type AttemptTimes = {
   searchMs: number
 }
 
-/** A request with a key, and the create that it stands for. */
+/** A request with a key, and the create that it asks for. */
 export type KeyedRequest = {
   context: RequestContext
   recordKey: string

@@ -14,7 +14,7 @@ import { type WaitSlots, withWaitSlot } from './wait-slots.ts'
 export type PrepareRun = () => Promise<PreparedRun>
 
 export type CreateOptions = {
-  /** `prepare` sends files upstream: in vain, unless the caller has a create left. */
+  /** `prepare` sends files upstream, so the caller must have a create left before it begins. */
   sendsFiles?: boolean
 }
 
@@ -53,7 +53,7 @@ export type RunsDeps = {
 
 export function createRuns(deps: RunsDeps): Runs {
   const { api, createTask, owners, limits, now } = deps
-  /** Files go upstream before the create that could still be refused. */
+  /** The files would be sent in vain if the create were refused. */
   const requireCreate = ({ caller }: RequestContext, { sendsFiles }: CreateOptions) => {
     if (sendsFiles) limits.requireCreate(caller)
   }

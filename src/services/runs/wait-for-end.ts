@@ -6,7 +6,7 @@ import type { TaskPoller } from '../polling/task-poller.ts'
 import { type RunOutcome, toRunOutcome } from './run-outcome.ts'
 
 /**
- * A task to wait for. `isNew`: created just now, so there is no need to ask at once. `isOwn`: created by this
+ * A task to wait for. `isNew`: created just now, so the first poll can wait. `isOwn`: created by this
  * gateway, now or before.
  */
 export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean; isOwn: boolean }
