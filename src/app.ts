@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
 import { type AppDeps, buildGraph, type Graph, toRegistryEntries } from './graph.ts'
-import { authenticate } from './http/access/authenticate.ts'
+import { type AuthenticateDeps, authenticate } from './http/access/authenticate.ts'
 import { registerCors } from './http/access/cors.ts'
 import { limitFailedAuth } from './http/access/failed-auth.ts'
 import { createOptionalCaller } from './http/access/optional-caller.ts'
@@ -14,7 +14,7 @@ import { nativeCreate, packageInfo } from './http/routes/native.ts'
 import { livez, readyz } from './http/routes/operations.ts'
 import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
 import { taskEvents, taskResult } from './http/routes/results.ts'
-import { postRun, postTask, type RunRouteDeps } from './http/routes/runs.ts'
+import { postRun, postTask } from './http/routes/runs.ts'
 import { latestTasks, listTasks, nativeTaskResult, taskDetail, taskLogs } from './http/routes/tasks.ts'
 import { observeRequests } from './http/server/observe-requests.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/server/route-table.ts'
@@ -35,71 +35,31 @@ export type Gateway = {
   /** How many tasks are polled, and how many requests wait for one. */
   polling(): { tasks: number; requests: number }
   uploads: Pick<Uploads, 'heldBytes'>
-  /** Answers whoever waits and ends within the configured grace. */
+  /** Answers every request that waits and ends within the configured grace. */
   close(): Promise<void>
 }
 
 /** Builds the whole gateway and does nothing yet: no port, no connection, no timer. */
-export function buildApp(config: Config, parts: AppDeps): Gateway {
-  const metrics = config.metricsPort === undefined ? undefined : createMetrics(parts.version)
-  const graph = buildGraph(config, parts, metrics)
-  const { deadlines, drain, admission, poller, limits, tasks, functions, runs, uploads } = graph
+export function buildApp(config: Config, deps: AppDeps): Gateway {
+  const { logger, version } = deps
+  const { host, allowedOrigins, trustProxy, shutdownGraceMs: graceMs } = config
+  const metrics = config.metricsPort === undefined ? undefined : createMetrics(version)
+  const graph = buildGraph(config, deps, metrics)
+  const { deadlines, drain, waitSlots, poller, callerRegistry, identify, limits, uploads } = graph
 
-  const app = createServer({
-    logger: parts.logger,
-    trustProxy: config.trustProxy,
-    bodyDeadlineMs: deadlines.bodyMs,
-  })
+  const app = createServer({ logger, trustProxy, bodyDeadlineMs: deadlines.bodyMs })
   const routes = collectRoutes(app)
   const metricsServer = metrics && registerMetrics(app, metrics, graph)
-  registerCors(app, (origin) => isKnownOrigin(config, graph, origin))
-  const { host, allowedOrigins } = config
-  const entry = { ...graph, host, allowedOrigins, countFailedAuth: limitFailedAuth(app) }
-  const optionalCaller = createOptionalCaller(entry)
-  registerOpenApi(app, parts.version)
+  // Whether pages of an origin may talk to the gateway at all: for every caller, or for some.
+  registerCors(app, (origin) => allowedOrigins.includes(origin) || callerRegistry.isOriginOfSomeApp(origin))
+  registerOpenApi(app, version)
   closeWhileDraining(app, drain)
 
-  const { keepAliveMs } = deadlines
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
-  const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
-  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
-  const mcp = createMcpEndpoint({ ...parts, ...graph, waits, keepAliveMs, log: parts.logger })
-
-  // Open to everyone.
-  app.register(async (open) => {
-    open.route(livez())
-    open.route(readyz(drain, admission))
-    open.route(openApiDocument(app, { functions, optionalCaller }))
-  })
-
-  // Everything below needs a caller, and of the caller the scope that the route names.
-  app.register(async (surface) => {
-    surface.addHook('onRequest', authenticate(entry))
-    surface.addHook('onSend', setRateLimitHeaders(limits))
-
-    surface.route(postRun(runParts))
-    surface.route(postFunctionRun({ ...runParts, functions }))
-    surface.route(listFunctions(functions))
-    surface.route(functionDetail(functions))
-    surface.route(postTask(runParts))
-    surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
-    surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
-    surface.route(taskDetail(tasks, { url: '/tasks/:taskID', tag: 'tasks' }))
-    surface.route(taskResult(runs, waits, parts.now))
-    surface.route(taskEvents(runs, waits, parts.now))
-    surface.route(taskLogs(tasks, { url: '/tasks/:taskID/logs', tag: 'tasks' }))
-    surface.route(queueDashboard(tasks, { url: '/queue', tag: 'queue' }))
-    surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
-    surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
-
-    surface.route(postFiles(fileParts))
-    surface.route(putFile(fileParts))
-
-    nativeSurface(surface, graph, runParts)
-    surface.route(postMcp({ ...config, mcp }))
-  })
-
+  const access = { identify, limits, countFailedAuth: limitFailedAuth(app), host, allowedOrigins }
+  app.register(async (open) => openRoutes(open, graph, access))
+  app.register(async (surface) => surfaceRoutes(surface, graph, config, deps, access))
   app.register(methodNotAllowed(routes))
+
   app.addHook('onReady', () => graph.spool.clean())
   app.addHook('onClose', async () => {
     await metricsServer?.close()
@@ -110,19 +70,72 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
     routes,
     metricsServer,
     uploads,
-    reload: (next) => graph.directory.replace(toRegistryEntries(next)),
-    polling: () => ({ tasks: poller.size(), requests: admission.waiting }),
-    close: () => shutDown(app, { ...graph, graceMs: config.shutdownGraceMs }),
+    reload: (next) => callerRegistry.replace(toRegistryEntries(next)),
+    polling: () => ({ tasks: poller.size(), requests: waitSlots.waiting }),
+    close: () => shutDown(app, { drain, abandonCalls: graph.abandonCalls, graceMs }),
   }
 }
 
-/** The upstream's own paths, for the official clients. */
-function nativeSurface(
-  surface: FastifyInstance,
-  { tasks, packages, uploads }: Graph,
-  runParts: RunRouteDeps,
+/** Open to everyone. */
+function openRoutes(
+  open: FastifyInstance,
+  { drain, waitSlots, functions }: Graph,
+  access: AuthenticateDeps,
 ): void {
-  surface.route(nativeCreate(runParts))
+  open.route(livez())
+  open.route(readyz(drain, waitSlots))
+  open.route(openApiDocument(open, { functions, optionalCaller: createOptionalCaller(access) }))
+}
+
+/** Everything here needs a caller, and of the caller the scope that the route names. */
+function surfaceRoutes(
+  surface: FastifyInstance,
+  graph: Graph,
+  config: Config,
+  deps: AppDeps,
+  access: AuthenticateDeps,
+): void {
+  const { limits, tasks, functions, runs, uploads } = graph
+  const { host, allowedOrigins, maxBodyBytes } = config
+  const { bodyIdleMs, keepAliveMs } = graph.deadlines
+  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
+  const runDeps = { runs, waits, maxBodyBytes, uploads, bodyIdleMs }
+  const fileDeps = { uploads, bodyIdleMs }
+  const { version, logger: log } = deps
+  const mcp = createMcpEndpoint({ version, log, keepAliveMs, runs, waits, tasks, uploads, functions })
+
+  surface.addHook('onRequest', authenticate(access))
+  surface.addHook('onSend', setRateLimitHeaders(limits))
+
+  surface.route(postRun(runDeps))
+  surface.route(postFunctionRun(runDeps, functions))
+  surface.route(listFunctions(functions))
+  surface.route(functionDetail(functions))
+  surface.route(postTask({ runs, maxBodyBytes }))
+  surface.route(listTasks(tasks, { url: '/tasks', tag: 'tasks' }))
+  surface.route(latestTasks(tasks, { url: '/tasks/latest', tag: 'tasks' }))
+  surface.route(taskDetail(tasks, { url: '/tasks/:taskID', tag: 'tasks' }))
+  surface.route(taskResult(runs, waits))
+  surface.route(taskEvents(runs, waits))
+  surface.route(taskLogs(tasks, { url: '/tasks/:taskID/logs', tag: 'tasks' }))
+  surface.route(queueDashboard(tasks, { url: '/queue', tag: 'queue' }))
+  surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
+  surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
+
+  surface.route(postFiles(fileDeps))
+  surface.route(putFile(fileDeps))
+
+  nativeRoutes(surface, graph, maxBodyBytes)
+  surface.route(postMcp({ mcp, host, maxBodyBytes, allowedOrigins }))
+}
+
+/** The upstream's own paths, for the official clients. */
+function nativeRoutes(
+  surface: FastifyInstance,
+  { runs, tasks, packages, uploads }: Graph,
+  maxBodyBytes: number,
+): void {
+  surface.route(nativeCreate({ runs, maxBodyBytes }))
   surface.route(listTasks(tasks, { url: '/v3/users/me/tasks', tag: 'native' }))
   surface.route(latestTasks(tasks, { url: '/v3/users/me/tasks/latest', tag: 'native' }))
   surface.route(taskDetail(tasks, { url: '/v3/users/me/tasks/:taskID', tag: 'native' }))
@@ -136,19 +149,14 @@ function nativeSurface(
   surface.route(packageInfo(packages))
 }
 
-/** Whether pages of this origin may talk to the gateway at all: for every caller, or for some. */
-function isKnownOrigin({ allowedOrigins }: Config, { directory }: Graph, origin: string): boolean {
-  return allowedOrigins.includes(origin) || directory.isOriginOfSomeApp(origin)
-}
-
-/** Counts what comes in and who waits; the port that tells it does not listen yet. */
+/** Counts requests, waits and calls; the port that serves the counts does not listen yet. */
 function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
-  { admission, poller, uploads }: Graph,
+  { waitSlots, poller, uploads }: Graph,
 ): MetricsServer {
   observeRequests(app, metrics.observeRequest)
-  metrics.gauge('waiting_requests', 'Requests that wait for a task', () => admission.waiting)
+  metrics.gauge('waiting_requests', 'Requests that wait for a task', () => waitSlots.waiting)
   metrics.gauge('watched_tasks', 'Tasks that are polled for waiting requests', () => poller.size())
   metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
   return createMetricsServer(metrics)

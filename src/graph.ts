@@ -1,14 +1,10 @@
 import { tmpdir } from 'node:os'
 import type { FastifyBaseLogger } from 'fastify'
+import { type Cloud, createCloud } from './cloud/cloud.ts'
 import { createKeyCredential } from './cloud/credential.ts'
-import { createHttpClient } from './cloud/http-client.ts'
-import { observeUpstream } from './cloud/observe-upstream.ts'
-import { createPartUploader } from './cloud/part-uploader.ts'
-import { createRegistryApi } from './cloud/registry-api.ts'
-import { createTaskApi, type TaskApi } from './cloud/task-api.ts'
-import { createUploadApi } from './cloud/upload-api.ts'
-import { createUpstream, type Upstream } from './cloud/upstream.ts'
+import type { TaskApi } from './cloud/task-api.ts'
 import type { Config } from './config/config.ts'
+import { Breaker } from './domain/breaker.ts'
 import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { createLimits, type Limits } from './services/callers/caller-limits.ts'
@@ -19,20 +15,19 @@ import {
   type RegistryEntries,
 } from './services/callers/caller-registry.ts'
 import { createIdentify, type Identify } from './services/callers/identify.ts'
-import { createOwners } from './services/callers/owners.ts'
+import { createOwners, type Owners } from './services/callers/owners.ts'
 import { createDrain, type Drain } from './services/drain.ts'
 import { createMemoryBudget } from './services/files/memory-budget.ts'
 import { createSpool, type Spool } from './services/files/spool.ts'
 import { createUploads, type Uploads } from './services/files/uploads.ts'
 import { createNamedFunctions, type NamedFunctions } from './services/functions/functions.ts'
 import { createInputValidation } from './services/functions/input-validation.ts'
-import { createPackageCache } from './services/functions/package-cache.ts'
+import { createPackageCache, type PackageCache } from './services/functions/package-cache.ts'
 import { createPackages, type Packages } from './services/functions/packages.ts'
-import { createIdempotency, type IdempotencyTimes } from './services/idempotency/keyed-create.ts'
+import { createKeyedCreate, type IdempotencyTimes } from './services/idempotency/keyed-create.ts'
 import type { PollTask } from './services/polling/polled-task.ts'
 import { createTaskPoller, type TaskPoller } from './services/polling/task-poller.ts'
-import { createBreaker } from './services/runs/breaker.ts'
-import { createCreateTask } from './services/runs/create-task.ts'
+import { type CreateTask, type CreateTaskDeps, createCreateTask } from './services/runs/create-task.ts'
 import { createRuns, type Runs } from './services/runs/runs.ts'
 import { createWaitSlots, type WaitSlots } from './services/runs/wait-slots.ts'
 import type { ReadPage } from './services/tasks/list-scan.ts'
@@ -43,7 +38,7 @@ import type { Store } from './store/store.ts'
 export type AppDeps = {
   logger: FastifyBaseLogger
   version: string
-  /** Opened by whoever starts the process, because that can fail; closed with the app. */
+  /** Opened before, because that can fail; closed with the app. */
   store: Store
   now: () => number
   random: () => number
@@ -60,13 +55,16 @@ const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
 /** How much of it may be read ahead; the rest is room for the largest part that is held (domain/upload-plan.ts). */
 const AHEAD_SHARE = 3 / 4
 
+/** What a create may take besides its call upstream: writing records, and its turn in a busy process. */
+const CREATE_MARGIN_MS = 5_000
+
 /** Everything below HTTP, wired up. */
 export type Graph = {
   deadlines: Deadlines
   drain: Drain
-  admission: WaitSlots
+  waitSlots: WaitSlots
   poller: TaskPoller
-  directory: CallerRegistry
+  callerRegistry: CallerRegistry
   identify: Identify
   limits: Limits
   tasks: Tasks
@@ -75,75 +73,52 @@ export type Graph = {
   runs: Runs
   uploads: Uploads
   spool: Spool
-  /** Ends every call upstream, so that whoever still waits for one is told. */
+  /** Ends every call upstream, so that requests that still wait for one are answered. */
   abandonCalls(): Promise<void>
-  /** Lets go of everything, the store included. */
+  /** Releases everything, the store included. */
   close(): Promise<void>
 }
 
-/** What a create may take beside its call upstream: writing down, and its turn in a busy process. */
-const CREATE_MARGIN_MS = 5_000
-
 /** Builds the graph and does nothing yet: no connection, no timer. `metrics` counts what goes upstream. */
-export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | undefined): Graph {
-  const { logger: log, store, now, random } = parts
-  const deadlines = { ...DEADLINES, ...parts.deadlines }
-  const cloud = createCloud(config, parts, deadlines, metrics)
+export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | undefined): Graph {
+  const { logger: log, store, now, random } = deps
+  const deadlines: Deadlines = { ...DEADLINES, ...deps.deadlines }
+  const cloud = buildCloud(config, deps, deadlines, metrics)
   const api = cloud.tasks
 
   const drain = createDrain()
-  const directory = createCallerRegistry(toRegistryEntries(config))
+  const callerRegistry = createCallerRegistry(toRegistryEntries(config))
   const limits = createLimits(now)
   const owners = createOwners(store, now)
-  const admission = createWaitSlots(config.maxConcurrentRuns)
-  const { pollTask, readPage } = createPolls(api)
-  const poller = createTaskPoller({
-    pollTask,
-    readPage,
-    pollRate: config.pollRate,
-    now,
-    random,
-    notFoundMs: deadlines.notFoundMs,
-  })
-  const packageCache = createPackageCache({
-    registry: cloud.registry,
-    now,
-    lookUpMs: deadlines.lookUpMs,
-    onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
-  })
-  const times = { attemptMs: deadlines.createMs + CREATE_MARGIN_MS, ...parts.idempotencyTimes }
-  const idempotency = createIdempotency({ store, owners, drain, readPage, now, log, times })
-  const breaker = createBreaker(now, random)
-  const validateDirectInputs = config.validateInputs ? createInputValidation(packageCache) : undefined
-  const createTask = createCreateTask({
-    api,
-    owners,
-    drain,
-    limits,
-    idempotency,
-    breaker,
-    now,
-    log,
-    validateDirectInputs,
-  })
-  const spool = createSpool(parts.spoolDirectory ?? tmpdir())
-  const { maxUploadBytes } = config
-  const budgets = createUploadBudgets(parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES, deadlines.uploadRoomMs)
-  const uploadParts = { api: cloud.uploads, store: cloud.parts, ...budgets, spool, owners, drain }
+
+  const packageCache = buildPackageCache(cloud, deps, deadlines)
+  const functions = createNamedFunctions({ callerRegistry, packageCache, now, log })
+
+  const { pollRate, maxConcurrentRuns } = config
+  const { notFoundMs } = deadlines
+  const { pollTask, readPage } = toReads(api)
+  const poller = createTaskPoller({ pollTask, readPage, pollRate, now, random, notFoundMs })
+  const createDeps = { api, owners, drain, limits, readPage, packageCache }
+  const createTask = buildCreateTask(config, deps, deadlines, createDeps)
+  const waitSlots = createWaitSlots(maxConcurrentRuns)
+  const runs = createRuns({ api, createTask, owners, poller, waitSlots, drain, limits, now })
+
+  const spool = createSpool(deps.spoolDirectory ?? tmpdir())
+  const uploads = buildUploads(config, deps, deadlines, { cloud, spool, owners, drain })
 
   return {
     deadlines,
     drain,
-    admission,
+    waitSlots,
     poller,
-    directory,
-    identify: createIdentify({ ...toIdentifyOptions(config), callerRegistry: directory }),
+    callerRegistry,
+    identify: buildIdentify(config, callerRegistry),
     limits,
     tasks: createTasks(api, owners),
     packages: createPackages(cloud.registry),
-    functions: createNamedFunctions({ callerRegistry: directory, packageCache, now, log }),
-    runs: createRuns({ api, createTask, owners, poller, admission, drain, limits, now }),
-    uploads: createUploads({ ...uploadParts, maxUploadBytes, random }),
+    functions,
+    runs,
+    uploads,
     spool,
     abandonCalls: () => cloud.close(),
     close: async () => {
@@ -155,36 +130,26 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
   }
 }
 
-function createUploadBudgets(limitBytes: number, maxWaitMs: number) {
-  return {
-    budget: createMemoryBudget({ limitBytes, maxWaitMs }),
-    aheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
-  }
-}
-
-/** Upstream's APIs and the store of presigned parts, over one client. */
-function createCloud(
+function buildCloud(
   { upstream }: Config,
   { version, now }: AppDeps,
   deadlines: Deadlines,
   metrics: Metrics | undefined,
-) {
-  const client = createHttpClient({ allowInsecure: upstream.allowInsecure })
-  const at = (baseUrl: string): Upstream => {
-    const api = createUpstream(client, baseUrl, { userAgent: `oomol-gateway/${version}`, now, deadlines })
-    return metrics === undefined ? api : observeUpstream(api, metrics.observeUpstream, now)
-  }
-  return {
-    tasks: createTaskApi(at(upstream.taskUrl)),
-    registry: createRegistryApi(at(upstream.registryUrl)),
-    uploads: createUploadApi(at(upstream.uploadUrl), upstream),
-    parts: createPartUploader(client, { now, deadlines }),
-    close: () => client.close(),
-  }
+): Cloud {
+  return createCloud({
+    taskUrl: upstream.taskUrl,
+    registryUrl: upstream.registryUrl,
+    uploadUrl: upstream.uploadUrl,
+    allowInsecure: upstream.allowInsecure,
+    userAgent: `oomol-gateway/${version}`,
+    now,
+    deadlines,
+    observe: metrics?.observeUpstream,
+  })
 }
 
-/** How single tasks are polled, and how pages of the list are read, by waits and by searches. */
-function createPolls(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
+/** How single tasks and pages of the list are read by waits and searches. */
+function toReads(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
   return {
     pollTask: async (credential, taskID, signal) => (await api.result({ credential, signal }, taskID)).state,
     readPage: (credential, { size, ...query }, signal) =>
@@ -192,22 +157,78 @@ function createPolls(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
   }
 }
 
-/** Who comes without a token, from the configuration. */
-function toIdentifyOptions({ apiKey, auth, cookieMode }: Config) {
-  const organisation = apiKey && createKeyCredential(apiKey.reveal())
-  return { anyone: auth === 'none' ? organisation : undefined, cookieMode }
+function buildPackageCache(
+  { registry }: Cloud,
+  { logger: log, now }: AppDeps,
+  { lookUpMs }: Deadlines,
+): PackageCache {
+  return createPackageCache({
+    registry,
+    now,
+    lookUpMs,
+    onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
+  })
 }
 
-/**
- * Who may call and what they may call by name, from the configuration; keys become credentials in these two
- * and nowhere else.
- */
-export function toRegistryEntries(config: Config): RegistryEntries {
-  const organisation = config.apiKey && createKeyCredential(config.apiKey.reveal())
-  const apps = config.callers.map(({ id, tokenHashes, rules, apiKey }): RegisteredApp => {
-    const credential = apiKey ? createKeyCredential(apiKey.reveal()) : organisation
+type CreateDeps = Pick<CreateTaskDeps, 'api' | 'owners' | 'drain' | 'limits'> & {
+  readPage: ReadPage
+  packageCache: PackageCache
+}
+
+function buildCreateTask(
+  { validateInputs }: Config,
+  { logger: log, store, now, random, idempotencyTimes }: AppDeps,
+  { createMs }: Deadlines,
+  { api, owners, drain, limits, readPage, packageCache }: CreateDeps,
+): CreateTask {
+  const times = { attemptMs: createMs + CREATE_MARGIN_MS, ...idempotencyTimes }
+  return createCreateTask({
+    api,
+    owners,
+    drain,
+    limits,
+    createKeyed: createKeyedCreate({ store, drain, readPage, now, log, times }),
+    breaker: new Breaker(),
+    now,
+    random,
+    log,
+    validateDirectInputs: validateInputs ? createInputValidation(packageCache) : undefined,
+  })
+}
+
+function buildUploads(
+  { maxUploadBytes }: Config,
+  { random, uploadMemoryBytes: limitBytes = UPLOAD_MEMORY_BYTES }: AppDeps,
+  { uploadRoomMs: maxWaitMs }: Deadlines,
+  { cloud, spool, owners, drain }: { cloud: Cloud; spool: Spool; owners: Owners; drain: Drain },
+): Uploads {
+  return createUploads({
+    api: cloud.uploads,
+    store: cloud.partUploader,
+    budget: createMemoryBudget({ limitBytes, maxWaitMs }),
+    aheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
+    spool,
+    owners,
+    drain,
+    maxUploadBytes,
+    random,
+  })
+}
+
+/** How callers are identified; with GATEWAY_AUTH=none a caller without a token acts with the organisation's key. */
+function buildIdentify({ apiKey, auth, cookieMode }: Config, callerRegistry: CallerRegistry): Identify {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  return createIdentify({ callerRegistry, anyone: auth === 'none' ? organisation : undefined, cookieMode })
+}
+
+/** Who may call, and what they may call by name. Throws when a caller has no key to act with. */
+export function toRegistryEntries({ apiKey, callers, functions }: Config): RegistryEntries {
+  const organisation = apiKey && createKeyCredential(apiKey.reveal())
+  const apps = callers.map((caller): RegisteredApp => {
+    const { id, tokenHashes, rules } = caller
+    const credential = caller.apiKey ? createKeyCredential(caller.apiKey.reveal()) : organisation
     if (credential === undefined) throw new Error(`the caller ${id} has no key to act with`)
     return { id, tokenHashes, rules, credential }
   })
-  return { apps, functions: config.functions }
+  return { apps, functions }
 }

@@ -8,7 +8,7 @@ export const RECORD_LIFE_MS = 24 * 60 * 60 * 1000
 
 /** Larger results are not kept with their key: upstream is asked for them again. */
 const MAX_KEPT_RESULT_BYTES = 1024 * 1024
-/** The answer to a create is an id and little more; a larger one is told anew. */
+/** The answer to a create is an id and little more; a larger one is written by us. */
 const MAX_KEPT_ANSWER_BYTES = 64 * 1024
 
 /** What a create was meant to create, so that its task can be known again in a list. */
@@ -21,8 +21,8 @@ export type Intent = {
 
 /**
  * What is kept of one key. `creating`: written before the create is sent; `process` is the one that sends
- * it. `unknown`: the attempt is over, at `endedAtMs` at the latest, and what came of it was not seen.
- * `created`: the task exists. `ended`: and this is how it ended.
+ * it. `unknown`: the attempt is over, at `endedAtMs` at the latest, and its outcome was not seen.
+ * `created`: the task exists. `ended`: the task exists, and `end` is how it ended.
  */
 export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
   | { state: 'creating'; process: string; intent: Intent }
@@ -33,29 +33,46 @@ export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
 
 export type RecordOf<State extends IdempotencyRecord['state']> = Extract<IdempotencyRecord, { state: State }>
 
-/** A task under its key. `answer` is what upstream said to the create. */
+/** A task under its key. `answer` is upstream's to the create. */
 export type KeptTask = { taskID: string; createdAtMs: number; answer: string }
 
-/** Where a key of a caller is kept: no two callers share one, and neither can be read off it. */
+/** Where a key of a caller is kept: no two callers share one, and neither caller nor key can be read off it. */
 export function toRecordKey(callerID: string, key: string): string {
   return `key:${createHash('sha256').update(`${callerID}\n${key}`).digest('base64url')}`
 }
 
-/** What a create is looked for by, should it be lost. */
+/** What the task of a create is searched by, should its outcome be lost. */
 export function toIntent(request: CreateRequest): Intent {
   const { packageName, packageVersion, blockName, inputValues } = request
   const inputs = inputValues === undefined ? {} : JSON.parse(inputValues.toString('utf8'))
   return { packageName, packageVersion, blockName, inputs: digestInputs(inputs) }
 }
 
+/** The record once the attempt is over without an outcome. `endedAtMs`: when it was over at the latest. */
+export function toUnknownRecord(
+  { fingerprint, startedAtMs, intent }: RecordOf<'creating'>,
+  endedAtMs: number,
+): RecordOf<'unknown'> {
+  return { state: 'unknown', fingerprint, startedAtMs, intent, endedAtMs }
+}
+
+/** The record once its task exists. `answer` is upstream's to the create. */
+export function toCreatedRecord(
+  { fingerprint, startedAtMs }: RecordOf<'creating' | 'unknown'>,
+  { taskID, createdAtMs, answer }: { taskID: string; createdAtMs: number; answer: Buffer },
+): RecordOf<'created'> {
+  const kept = { taskID, createdAtMs, answer: toKeptAnswer(taskID, answer) }
+  return { state: 'created', fingerprint, startedAtMs, ...kept }
+}
+
 /** Upstream's answer to a create as it is kept: its own bytes, unless they are too many or no text. */
-export function toKeptAnswer(taskID: string, answer: Buffer): string {
+function toKeptAnswer(taskID: string, answer: Buffer): string {
   const text = answer.toString('utf8')
   const isKept = answer.length <= MAX_KEPT_ANSWER_BYTES && Buffer.from(text).equals(answer)
   return isKept ? text : JSON.stringify({ taskID })
 }
 
-/** The record once its task has ended; undefined when the result is too large to be kept. */
+/** The record once its task has finished; undefined when the result is too large to be kept. */
 export function toEndedRecord(record: RecordOf<'created'>, end: FinishedTask): RecordOf<'ended'> | undefined {
   const isSmall =
     end.kind === 'failed' || end.resultURL.length + (end.resultData?.length ?? 0) <= MAX_KEPT_RESULT_BYTES
@@ -77,7 +94,7 @@ export function writeRecord(record: IdempotencyRecord): string {
   return JSON.stringify({ ...record, end: written })
 }
 
-/** A record from its text; the store holds nothing but what `writeRecord` made. */
+/** A record from its text, which `writeRecord` made. */
 export function readRecord(text: string): IdempotencyRecord {
   const record = JSON.parse(text) as IdempotencyRecord
   if (record.state !== 'ended') return record

@@ -1,7 +1,7 @@
 import type { Intent } from './idempotency.ts'
 import { compareInputs, type InputDigest } from './input-digest.ts'
 
-/** A task as a search remembers it. */
+/** A task of a list, with what a search needs of it. */
 export type SeenTask = {
   taskID: string
   createdAtMs: number | undefined
@@ -10,7 +10,7 @@ export type SeenTask = {
   inputs: InputDigest | undefined
 }
 
-/** What a reading of the task list brought. Times are epoch milliseconds of upstream's clock but `readAtMs`. */
+/** One reading of the task list. Times are epoch milliseconds, all but `readAtMs` by upstream's clock. */
 export type Listing = {
   /** When the reading began, by our clock. */
   readAtMs: number
@@ -25,17 +25,17 @@ export type LostCreate = { intent: Intent; startedAtMs: number; endedAtMs: numbe
 
 /** How long things may take; milliseconds. */
 export type SearchTimes = {
-  /** A create may land so much later than its attempt was over. */
+  /** How long after the end of its attempt a create may still land. */
   settleMs: number
-  /** A list that shows nothing younger than the attempt is believed to be no older than this. */
+  /** A list that shows nothing younger than the attempt may lag behind by this. */
   unseenSettleMs: number
-  /** Within this time of its creation a task is written down by who created it. */
+  /** Within this time of its creation a task is written down by its creator. */
   recordingMs: number
   /** How far upstream's clock may be from ours. */
   skewMs: number
 }
 
-/** A task counts as younger than an attempt from so much on: clocks that are kept differ by less. */
+/** A task counts as younger than an attempt from this on: clocks that are synchronised differ by less. */
 const CLOCK_MARGIN_MS = 1_000
 
 /** When the search begins: no task of the attempt is older. */
@@ -43,7 +43,7 @@ export function searchBackToMs(lost: LostCreate, { skewMs }: SearchTimes): numbe
   return lost.startedAtMs - skewMs
 }
 
-/** The tasks that may be the lost one: `equal` ones certainly look like it, `unclear` ones may. */
+/** The tasks that may be the lost one: `equal` ones have all its properties, of `unclear` ones some are not known. */
 export function findCandidates(
   lost: LostCreate,
   listing: Listing,
@@ -61,8 +61,8 @@ export function findCandidates(
 }
 
 /**
- * What a listing without any candidate proves: the create never came to be; or nothing yet, and when to look
- * again; or nothing at all (undefined) at this time.
+ * What a listing without any candidate proves: that the create made no task; or nothing yet, and when to search
+ * again (undefined: it is not known when).
  */
 export function proveAbsence(
   lost: LostCreate,
@@ -97,7 +97,7 @@ function judge(task: SeenTask, lost: LostCreate, times: SearchTimes): 'equal' | 
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+/
 
-/** The form of a package's id is not documented; `name@version` is seen. */
+/** The form of a package's id is not documented; `name@version` was observed. */
 function comparePackage(
   packageID: string | undefined,
   { packageName, packageVersion }: Intent,

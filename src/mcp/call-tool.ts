@@ -11,7 +11,7 @@ import { toErrorResult, toToolResult } from './tool-result.ts'
 
 const NOT_AS_DESCRIBED = 'The arguments are not as the tool describes them.'
 
-/** Calls a tool; whatever goes wrong becomes a result that says so. `context.signal` aborts when the call is over. */
+/** Calls a tool; an error becomes a result that says so. `context.signal` aborts when the call is over. */
 export async function callTool(
   tool: Tool,
   input: JsonObject,
@@ -24,8 +24,8 @@ export async function callTool(
   delete trace.taskID
   try {
     checkInput(tool, input)
-    const tell = createTell(request)
-    return toToolResult(await tool.run({ context: { ...context, trace }, input, tell }))
+    const reportState = createReportState(request)
+    return toToolResult(await tool.run({ context: { ...context, trace }, input, reportState }))
   } catch (error) {
     const failure = toFailure(error)
     if (failure.code === 'internal') log.error({ err: error }, 'unforeseen error in a tool')
@@ -55,8 +55,8 @@ function checkInput(tool: Tool, input: JsonObject): void {
   throw new GatewayError({ code: 'invalid_request', detail: NOT_AS_DESCRIBED, errors })
 }
 
-/** Sends progress when the caller asked for it with a token; a caller that is gone is not told. */
-function createTell(request: ServerContext['mcpReq']): (taskID: string, state: TaskState) => void {
+/** Sends progress when the caller asked for it with a token; sending to a caller that is gone does nothing. */
+function createReportState(request: ServerContext['mcpReq']): (taskID: string, state: TaskState) => void {
   const progressToken = request._meta?.progressToken
   if (progressToken === undefined) return () => {}
   const toProgress = createProgress()

@@ -3,7 +3,7 @@ import { isFileName } from '../domain/file-names.ts'
 import type { Issue } from '../domain/issue.ts'
 import { GatewayError } from '../errors.ts'
 import type { Uploads } from '../services/files/uploads.ts'
-import type { Tool } from './tool.ts'
+import { type Tool, toStructuredOutput } from './tool.ts'
 import { UploadInput, UploadOutput } from './tool-schemas.ts'
 
 /** The tool that uploads a file; its size is bounded by the body it comes in. */
@@ -20,27 +20,26 @@ export function createFileTools(uploads: Uploads): Tool[] {
       output: UploadOutput,
       run: async ({ context, input }) => {
         const { name, content } = input.value as Static<typeof UploadInput>
-        if (!isFileName(name)) throw wrongArgument({ path: '/name', message: 'is no file name' })
+        if (!isFileName(name)) throw wrongArgument({ path: '/name', message: 'must be a file name' })
         const bytes = toBytes(content)
         uploads.admit()
         const size = { declaredBytes: bytes.length, expectedBytes: undefined }
         const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
         const { url, mimeType, expiresAt } = await sent.finalise()
-        const said = { name, url, size: bytes.length, mimeType, expiresAt }
-        return { structured: said, text: JSON.stringify(said) }
+        return toStructuredOutput({ name, url, size: bytes.length, mimeType, expiresAt })
       },
     },
   ]
 }
 
-/** Node decodes whatever it is given; what is no base64 (RFC 4648, section 4) would be another file. */
+/** Node decodes any text; one that is not base64 (RFC 4648, section 4) would become another file. */
 function toBytes(content: string): Buffer {
   const isBase64 = content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
-  if (!isBase64) throw wrongArgument({ path: '/content', message: 'is no base64' })
+  if (!isBase64) throw wrongArgument({ path: '/content', message: 'must be base64 (RFC 4648, section 4)' })
   return Buffer.from(content, 'base64')
 }
 
-/** Bytes that are all here already. */
+/** The bytes of a file that are all in memory already. */
 function createSource(bytes: Buffer) {
   const chunks = bytes.length === 0 ? [] : [bytes]
   return { next: async () => chunks.shift() }

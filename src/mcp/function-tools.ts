@@ -5,7 +5,7 @@ import { isIdempotencyKey } from '../domain/names.ts'
 import { GatewayError } from '../errors.ts'
 import type { NamedFunctions } from '../services/functions/functions.ts'
 import { KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
-import { type RunToolDeps, runAndWait } from './run-tools.ts'
+import { type RunToolDeps, runAndAnswer, toWaitMs } from './run-tools.ts'
 import type { Tool, ToolCall } from './tool.ts'
 import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
 
@@ -14,13 +14,13 @@ export type FunctionCatalog = Pick<NamedFunctions, 'list' | 'describe' | 'prepar
 
 /** One tool for a named function. Its input is checked by the catalog, which knows what is filled in. */
 export function toFunctionTool(
-  parts: RunToolDeps,
+  { runs, waits }: RunToolDeps,
   catalog: FunctionCatalog,
   described: FunctionDescription,
 ): Tool {
   const { name, description, inputSchema, waitMs } = described
-  const waits = waitMs === undefined ? parts.waits : { ...parts.waits, defaultMs: waitMs }
-  // An input of that name is the function's own: then there is no key.
+  const ownWaitMs = toWaitMs(undefined, { defaultMs: waitMs ?? waits.defaultMs, maxMs: waits.maxMs })
+  // A function may have an input of that name: then a call has no key.
   const takesKey = !Object.hasOwn(propertiesOf(inputSchema), KEY_ARGUMENT)
   return {
     name,
@@ -37,7 +37,7 @@ export function toFunctionTool(
     run: (call) => {
       const key = takesKey ? keyOf(call) : undefined
       const inputs = takesKey ? withoutMember(call.input, KEY_ARGUMENT) : call.input
-      return runAndWait({ ...parts, waits }, call, undefined, async () => ({
+      return runAndAnswer(runs, call, ownWaitMs, async () => ({
         create: await catalog.prepare(call.context, name, inputs),
         keyUse: toKeyUse(key, `function ${name}`, inputs.bytes),
       }))

@@ -4,7 +4,7 @@ import type { JsonObject } from '../domain/json.ts'
 /** The argument of every tool that runs something, beside its inputs. */
 export const KEY_ARGUMENT = 'idempotencyKey'
 
-/** A key, and what tells a call from another one with the same key: what would be run, byte for byte. */
+/** A key, and what distinguishes a call from others with the same key: what would be run, byte for byte. */
 export function toKeyUse(
   key: string | undefined,
   ...what: (string | Buffer)[]

@@ -35,8 +35,8 @@ const SESSION_HEADER = 'mcp-session-id'
 const INSTRUCTIONS = `Runs functions on OOMOL Cloud. A run is a task: it is paid for, and it goes on when a wait ends. \
 When an answer has a taskID, never start the run again: ask for its result with await_result.`
 
-/** What one request is served with. */
-type HttpExchange = {
+/** One request, as each call of a tool in it is served. */
+type McpCall = {
   context: RequestContext
   session: string | undefined
   message: McpMessage
@@ -44,9 +44,9 @@ type HttpExchange = {
   log: Pick<Log, 'error'>
 }
 
-export function createMcpEndpoint(parts: McpEndpointDeps): McpEndpoint {
-  const { version, log, keepAliveMs } = parts
-  const toolBox = createToolBox(parts)
+export function createMcpEndpoint(deps: McpEndpointDeps): McpEndpoint {
+  const { version, log, keepAliveMs, runs, waits, tasks, uploads, functions } = deps
+  const toolBox = createToolBox({ runs, waits, tasks, uploads, functions })
   const calls = createRunningCalls()
   return {
     answer: async ({ context, headers, body }) => {
@@ -59,9 +59,13 @@ export function createMcpEndpoint(parts: McpEndpointDeps): McpEndpoint {
         if (!(error instanceof JsonRpcError)) throw error
         return toErrorResponse(400, error.code, error.message)
       }
-      const spoken = headers['mcp-protocol-version'] ?? ''
-      if (message.isBatch && spoken >= FIRST_WITHOUT_BATCHES) {
-        return toErrorResponse(400, -32600, `There are no batches in version ${spoken.slice(0, 20)}.`)
+      const protocolVersion = headers['mcp-protocol-version'] ?? ''
+      if (message.isBatch && protocolVersion >= FIRST_WITHOUT_BATCHES) {
+        return toErrorResponse(
+          400,
+          -32600,
+          `There are no batches in version ${protocolVersion.slice(0, 20)}.`,
+        )
       }
       const session = headers[SESSION_HEADER]
       for (const one of message.messages) calls.cancelBy(context.caller.id, session, one)
@@ -69,7 +73,7 @@ export function createMcpEndpoint(parts: McpEndpointDeps): McpEndpoint {
       const server = createServer(version, tools, { context, session, message, calls, log })
       const request = new Request('http://gateway.invalid/mcp', { method: 'POST', headers })
       const handler = createMcpHandler(() => server, {
-        // A stream only where somebody waits; nobody is told of changes, because nothing is kept to tell by.
+        // A stream only for calls that wait; no client is notified of changes, because nothing is kept of it.
         responseMode: tools.some((tool) => tool.waits) && !listsTools(message) ? 'sse' : 'auto',
         maxSubscriptions: 0,
         keepAliveMs,
@@ -96,7 +100,7 @@ function listsTools({ messages }: McpMessage): boolean {
   return messages.some(({ method }) => method === 'tools/list')
 }
 
-function createServer(version: string, tools: readonly Tool[], exchange: HttpExchange): McpServer {
+function createServer(version: string, tools: readonly Tool[], call: McpCall): McpServer {
   const server = new McpServer(
     { name: 'oomol-gateway', title: 'OOMOL gateway', version },
     { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
@@ -111,15 +115,15 @@ function createServer(version: string, tools: readonly Tool[], exchange: HttpExc
       annotations: toAnnotations(effect),
     }
     server.registerTool(name, definition, async (_input, { mcpReq }: ServerContext) =>
-      runCall(tool, mcpReq, exchange),
+      runCall(tool, mcpReq, call),
     )
   }
   return server
 }
 
 /** One call, with a signal that aborts when the caller has left or cancelled. */
-async function runCall(tool: Tool, mcpReq: ServerContext['mcpReq'], exchange: HttpExchange) {
-  const { context, session, message, calls, log } = exchange
+async function runCall(tool: Tool, mcpReq: ServerContext['mcpReq'], call: McpCall) {
+  const { context, session, message, calls, log } = call
   const controller = new AbortController()
   const cancel = () => controller.abort()
   const forget = calls.add(context.caller.id, session, mcpReq.id, cancel)
@@ -137,7 +141,7 @@ async function runCall(tool: Tool, mcpReq: ServerContext['mcpReq'], exchange: Ht
   }
 }
 
-/** A JSON Schema as the library takes it. It checks nothing: what counts are the caller's bytes, which it does not see. */
+/** A JSON Schema as the library takes it. It validates nothing: it does not see the caller's bytes, which are checked later. */
 function toStandardSchema(schema: TSchema): StandardSchemaWithJSON {
   const toJson = () => schema as unknown as Record<string, unknown>
   return {

@@ -10,7 +10,7 @@ export type McpMessage = {
   argumentsOf: ReadonlyMap<unknown, JsonObject>
 }
 
-/** Why a body is no JSON-RPC: the code and the text of the error that answers it. */
+/** Why a body is not JSON-RPC: the code and the text of the error that answers it. */
 export class JsonRpcError extends Error {
   override readonly name = 'JsonRpcError'
   readonly code: -32700 | -32600
@@ -21,12 +21,12 @@ export class JsonRpcError extends Error {
   }
 }
 
-/** More messages than any client has sent in one batch; the protocol has none of them any more. */
+/** More messages than any client has sent in one batch; later versions of the protocol have no batches. */
 const MAX_BATCH = 100
 
 const NO_ARGUMENTS: JsonObject = { bytes: Buffer.from('{}'), value: {}, members: [] }
 
-/** Reads a body. Throws `JsonRpcError` for what is no JSON, or JSON that two readers would read differently. */
+/** Reads a body. Throws `JsonRpcError` for what is not JSON, or is JSON that two parsers would read differently. */
 export function readMessage(body: Buffer): McpMessage {
   let parsed: unknown
   try {
@@ -54,7 +54,7 @@ function toMessage(body: Buffer, batchSize: number | undefined): McpMessage {
   for (const object of objects) {
     const { method, id } = object.value
     if (method !== 'tools/call' || id === undefined) continue
-    if (argumentsOf.has(id)) throw new JsonRpcError(-32600, 'An id stands twice in the batch.')
+    if (argumentsOf.has(id)) throw new JsonRpcError(-32600, 'An id appears more than once in the batch.')
     argumentsOf.set(id, callArguments(object))
   }
   const messages = objects.map(({ value }) => value)

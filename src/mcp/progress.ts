@@ -10,8 +10,7 @@ const SMALL_STEP = 0.1
 
 /**
  * Turns the states of one task into progress that only ever grows, as MCP wants it; undefined when there is
- * nothing new to tell. Upstream counts to 1 or to 100 and does not say which: a fraction is taken as the
- * former.
+ * nothing new. Upstream counts to 1 or to 100 and does not say which: a fraction is taken as the former.
  */
 export function createProgress(): (taskID: string, state: TaskState) => Progress | undefined {
   let last = -1

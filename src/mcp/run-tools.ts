@@ -1,52 +1,50 @@
 import type { Static } from 'typebox'
-import { type CreateRequest, toCreateRequest } from '../domain/create-request.ts'
 import { memberBytes } from '../domain/json.ts'
 import { NEW_TASK, toSuccessBody } from '../domain/task.ts'
 import { chooseWait } from '../domain/wait.ts'
 import { GatewayError, toTaskFailure } from '../errors.ts'
-import { checkNames } from '../services/callers/rules.ts'
-import type { KeyUse } from '../services/idempotency/keyed-create.ts'
-import type { AwaitedTask, RunOutcome, Runs } from '../services/runs/runs.ts'
+import type { PreparedRun } from '../services/runs/create-task.ts'
+import { toDirectCreate } from '../services/runs/direct-create.ts'
+import type { RunOutcome } from '../services/runs/run-outcome.ts'
+import type { PrepareRun, Runs } from '../services/runs/runs.ts'
 import { toKeyUse } from './key-argument.ts'
-import { type Tool, type ToolCall, type ToolOutput, toOutput } from './tool.ts'
+import { type Tool, type ToolCall, type ToolOutput, toOutput, toStructuredOutput } from './tool.ts'
 import { howToGoOn } from './tool-result.ts'
 import { AwaitInput, CreateInput, CreateOutput, ExecuteInput, RunOutput, TaskInput } from './tool-schemas.ts'
 
-/** `waits` are milliseconds. */
-export type RunToolDeps = {
-  runs: Runs
-  waits: { defaultMs: number; maxMs: number }
-  now: () => number
-}
+/** Milliseconds: the wait of calls that name none, and the longest. */
+export type ToolWaits = { defaultMs: number; maxMs: number }
+
+export type RunToolDeps = { runs: Runs; waits: ToolWaits }
 
 /** The tools that create tasks and wait for them. */
-export function createRunTools(parts: RunToolDeps): Tool[] {
+export function createRunTools(deps: RunToolDeps): Tool[] {
   return [
-    createTool(parts, {
+    createTool(deps, {
       name: 'create_task',
       title: 'Create a task',
       description: 'Starts a block of a package and answers at once with the id of its task. Costs money.',
     }),
-    executeTool(parts, {
+    executeTool(deps, {
       name: 'execute_task',
       title: 'Run a block',
       description:
         'Runs a block of a package and waits for its result. If the wait ends first, the answer has the taskID to go on with. Costs money.',
     }),
-    createTool(parts, {
+    createTool(deps, {
       name: 'create_block_task',
       title: 'Create a task of a block',
       description:
         'The same as create_task: starts a block of a package and answers at once with the id of its task. Costs money.',
     }),
-    executeTool(parts, {
+    executeTool(deps, {
       name: 'execute_block_task',
       title: 'Run a block to its end',
       description:
         'The same as execute_task: runs a block of a package and waits for its result. Costs money.',
     }),
-    awaitTool(parts),
-    resultTool(parts),
+    awaitTool(deps),
+    resultTool(deps),
   ]
 }
 
@@ -61,15 +59,13 @@ function createTool({ runs }: RunToolDeps, words: Words): Tool {
     input: CreateInput,
     output: CreateOutput,
     run: async (call) => {
-      const { create, keyUse } = toCreate(call)
-      const { taskID } = await runs.create(call.context, create, keyUse)
-      const said = { taskID, status: 'queued', next: howToGoOn(taskID) }
-      return { structured: said, text: JSON.stringify(said) }
+      const { taskID } = await runs.create(call.context, async () => toPreparedRun(call))
+      return toStructuredOutput({ taskID, status: 'queued', next: howToGoOn(taskID) })
     },
   }
 }
 
-function executeTool(parts: RunToolDeps, words: Words): Tool {
+function executeTool({ runs, waits }: RunToolDeps, words: Words): Tool {
   return {
     ...words,
     scope: 'run',
@@ -79,33 +75,27 @@ function executeTool(parts: RunToolDeps, words: Words): Tool {
     output: RunOutput,
     run: async (call) => {
       const { waitSeconds } = call.input.value as Static<typeof ExecuteInput>
-      return runAndWait(parts, call, waitSeconds, async () => toCreate(call))
+      return runAndAnswer(runs, call, toWaitMs(waitSeconds, waits), async () => toPreparedRun(call))
     },
   }
 }
 
-/** A create, and the key by which a repeat of the call is known. */
-export type PreparedCall = { create: CreateRequest; keyUse: KeyUse | undefined }
-
-/** Creates what `prepare` makes of a call, and waits for it. */
-export async function runAndWait(
-  parts: RunToolDeps,
-  call: ToolCall,
-  waitSeconds: number | undefined,
-  prepare: () => Promise<PreparedCall>,
+/** Runs what `prepare` makes of a call, and answers with its outcome. `waitMs`: how long to wait for its end. */
+export async function runAndAnswer(
+  runs: Runs,
+  { context, reportState }: ToolCall,
+  waitMs: number,
+  prepare: PrepareRun,
 ): Promise<ToolOutput> {
-  const leave = parts.runs.enter(call.context)
-  try {
-    const { create, keyUse } = await prepare()
-    const created = await parts.runs.create(call.context, create, keyUse)
-    call.tell(created.taskID, NEW_TASK)
-    return await waitForEnd(parts, call, waitSeconds, { ...created, isOwn: true, isNew: !created.isReplayed })
-  } finally {
-    leave()
-  }
+  const outcome = await runs.run(context, prepare, {
+    waitMs,
+    onCreated: ({ taskID }) => reportState(taskID, NEW_TASK),
+    onState: reportState,
+  })
+  return toRunOutput(outcome)
 }
 
-function awaitTool(parts: RunToolDeps): Tool {
+function awaitTool({ runs, waits }: RunToolDeps): Tool {
   return {
     name: 'await_result',
     title: 'Wait for a task',
@@ -115,16 +105,11 @@ function awaitTool(parts: RunToolDeps): Tool {
     waits: true,
     input: AwaitInput,
     output: RunOutput,
-    run: async (call) => {
-      const { taskID, waitSeconds } = call.input.value as Static<typeof AwaitInput>
-      call.context.trace.taskID = taskID
-      const leave = parts.runs.enter(call.context)
-      try {
-        const awaited = { taskID, createdAtMs: parts.now(), isNew: false }
-        return await waitForEnd(parts, call, waitSeconds, awaited)
-      } finally {
-        leave()
-      }
+    run: async ({ context, input, reportState }) => {
+      const { taskID, waitSeconds } = input.value as Static<typeof AwaitInput>
+      context.trace.taskID = taskID
+      const options = { waitMs: toWaitMs(waitSeconds, waits), onState: reportState }
+      return toRunOutput(await runs.follow(context, taskID, options))
     },
   }
 }
@@ -142,37 +127,31 @@ function resultTool({ runs }: RunToolDeps): Tool {
     run: async ({ context, input }) => {
       const { taskID } = input.value as Static<typeof TaskInput>
       context.trace.taskID = taskID
-      return toRunOutput(await runs.look(context, taskID))
+      return toRunOutput(await runs.poll(context, taskID))
     },
   }
 }
 
-async function waitForEnd(
-  { runs, waits }: RunToolDeps,
-  call: ToolCall,
-  waitSeconds: number | undefined,
-  awaited: AwaitedTask,
-): Promise<ToolOutput> {
-  const { ms } = chooseWait(waitSeconds, undefined, waits)
-  const onState = (state: Parameters<ToolCall['tell']>[1]) => call.tell(awaited.taskID, state)
-  return toRunOutput(await runs.wait(call.context, awaited, { waitMs: ms, onState }))
+/** The wait of a call in milliseconds: what it asked for, within the limits, or the default. */
+export function toWaitMs(waitSeconds: number | undefined, waits: ToolWaits): number {
+  return chooseWait(waitSeconds, undefined, waits).ms
 }
 
 /** A run as a tool answers it; a task that failed is thrown with its id. */
-function toRunOutput(end: RunOutcome): ToolOutput {
-  const { taskID } = end
-  if (end.kind === 'pending') {
-    const said = { taskID, status: end.status, progress: end.progress, next: howToGoOn(taskID) }
-    return { structured: said, text: JSON.stringify(said) }
+function toRunOutput(outcome: RunOutcome): ToolOutput {
+  const { taskID } = outcome
+  if (outcome.kind === 'pending') {
+    const { status, progress } = outcome
+    return toStructuredOutput({ taskID, status, progress, next: howToGoOn(taskID) })
   }
-  if (end.task.kind === 'success') return toOutput(toSuccessBody(taskID, end.task))
-  throw new GatewayError(toTaskFailure(end.task), { taskID })
+  if (outcome.task.kind === 'success') return toOutput(toSuccessBody(taskID, outcome.task))
+  throw new GatewayError(toTaskFailure(outcome.task), { taskID })
 }
 
 /** All tools that create make the same of the same arguments, so they share their keys. */
-function toCreate({ input }: ToolCall): PreparedCall {
+function toPreparedRun({ input }: ToolCall): PreparedRun {
   const { packageName, packageVersion, blockName, idempotencyKey } = input.value as Static<typeof CreateInput>
   const inputValues = memberBytes(input, 'inputValues')
-  const create = checkNames(toCreateRequest({ packageName, packageVersion, blockName, inputValues }))
+  const create = toDirectCreate({ packageName, packageVersion, blockName, inputValues })
   return { create, keyUse: toKeyUse(idempotencyKey, 'block', create.body) }
 }

@@ -50,13 +50,13 @@ export function createTaskTools(tasks: Tasks): Tool[] {
   ]
 }
 
-/** The tools around the queue that tasks stand in. */
+/** The tools of the queue of tasks. */
 export function createQueueTools(tasks: Tasks): Tool[] {
   return [
     {
       name: 'get_dashboard',
       title: 'The queue',
-      description: 'Limits of the queue, how many tasks stand in it, and whether it is paused.',
+      description: 'Limits of the queue, how many tasks are in it, and whether it is paused.',
       scope: 'queue:read',
       effect: 'reads',
       waits: false,

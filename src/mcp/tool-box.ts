@@ -25,17 +25,16 @@ export type ToolBoxDeps = RunToolDeps & {
 
 const FUNCTION_SCOPE: Scope = 'run'
 
-export function createToolBox(parts: ToolBoxDeps): ToolBox {
-  const { tasks, uploads, functions } = parts
+export function createToolBox({ runs, waits, tasks, uploads, functions }: ToolBoxDeps): ToolBox {
   const fixed = [
-    ...createRunTools(parts),
+    ...createRunTools({ runs, waits }),
     ...createTaskTools(tasks),
     ...createQueueTools(tasks),
     ...createFileTools(uploads),
   ]
   const names = new Set(fixed.map(({ name }) => name))
   const has = ({ caller }: RequestContext, scope: Scope) => caller.rules.scopes.has(scope)
-  const toTool = (described: FunctionDescription) => toFunctionTool(parts, functions, described)
+  const toTool = (described: FunctionDescription) => toFunctionTool({ runs, waits }, functions, described)
   return {
     list: async (context) => {
       const allowed = fixed.filter(({ scope }) => has(context, scope))
@@ -53,7 +52,7 @@ export function createToolBox(parts: ToolBoxDeps): ToolBox {
   }
 }
 
-/** A function that is not the caller's to run does not exist as a tool. */
+/** A function that the caller may not run does not exist as a tool. */
 function ifNotThere(error: unknown): undefined {
   const { code } = toFailure(error)
   if (code !== 'not_found' && code !== 'function_denied') throw error

@@ -9,7 +9,7 @@ export function toToolResult({ structured, text }: ToolOutput): CallToolResult {
 
 /**
  * The result of a call that went wrong, for a model to read. Once a tool that runs something knows its task,
- * nothing says that the call may be repeated: a repeat would be a second task, and paid.
+ * nothing says that the call may be repeated: a repeat would be a second task, paid for again.
  */
 export function toErrorResult(
   { effect, waits }: Pick<Tool, 'effect' | 'waits'>,
@@ -19,7 +19,7 @@ export function toErrorResult(
   const { detail, retryable, retryAfterSeconds, errors } = describeFailure(failure)
   const hasEnded = isTaskFailure(failure)
   const goesOn = taskID !== undefined && !hasEnded && failure.code !== 'not_found'
-  const said = {
+  const body = {
     code: failure.code,
     message: detail,
     ...(taskID === undefined ? {} : { taskID }),
@@ -29,10 +29,10 @@ export function toErrorResult(
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(goesOn && waits ? { next: howToGoOn(taskID) } : {}),
   }
-  return { content: [{ type: 'text', text: JSON.stringify(said) }], isError: true }
+  return { content: [{ type: 'text', text: JSON.stringify(body) }], isError: true }
 }
 
-/** What a model is told of a task that has not ended. */
+/** How a model goes on with a task that has not ended. */
 export function howToGoOn(taskID: string): string {
   return `The task exists and is being paid for. Call await_result with taskID ${taskID} to get its result; running it again would be another task.`
 }

@@ -62,7 +62,7 @@ export const LatestInput = Type.Object(
     workloadIDs: Type.Array(WorkloadID, {
       minItems: 1,
       maxItems: MAX_WORKLOADS,
-      description: 'The workloads to look at.',
+      description: 'The workloads to list.',
     }),
   },
   { additionalProperties: false },
@@ -85,7 +85,7 @@ export const UploadInput = Type.Object(
   { additionalProperties: false },
 )
 
-/** What the tools answer. Objects of upstream's may have more members than are named here. */
+/** What the tools answer. Objects from upstream may have more members than are named here. */
 const Upstream = { additionalProperties: true }
 
 export const CreateOutput = Type.Object({

@@ -9,8 +9,8 @@ export type ToolCall = {
   /** Its signal aborts when the caller has left or cancelled the call. */
   context: RequestContext
   input: JsonObject
-  /** Tells the caller how its task stands, if it asked to be told. */
-  tell(taskID: string, state: TaskState): void
+  /** Reports the state of a task to the caller as progress, if it asked for that. Needs no `this`. */
+  readonly reportState: (taskID: string, state: TaskState) => void
 }
 
 /** What a tool answers: `structured` fits the tool's output schema, `text` is the same as exact JSON. */
@@ -19,7 +19,7 @@ export type ToolOutput = { structured: Record<string, unknown>; text: string }
 /** How far a tool reaches, for clients that ask a person before they call one. */
 export type ToolEffect = 'reads' | 'writes' | 'runs'
 
-/** One MCP tool. `run` throws `GatewayError` for whatever goes wrong on purpose. */
+/** One MCP tool. `run` throws `GatewayError` for everything that can be foreseen to go wrong. */
 export type Tool = {
   readonly name: string
   readonly title: string
@@ -32,7 +32,7 @@ export type Tool = {
   /** JSON Schemas of an object each. */
   readonly input: TSchema
   readonly output: TSchema
-  /** Whether `run` checks its input itself, because the schema alone does not tell what fits. */
+  /** Whether `run` checks its input itself, because the schema alone does not say what fits. */
   readonly checksInput?: boolean
   run(call: ToolCall): Promise<ToolOutput>
 }
@@ -41,4 +41,9 @@ export type Tool = {
 export function toOutput(json: Buffer): ToolOutput {
   const text = json.toString('utf8')
   return { text, structured: JSON.parse(text) }
+}
+
+/** An output of values that JavaScript can hold. */
+export function toStructuredOutput(structured: Record<string, unknown>): ToolOutput {
+  return { structured, text: JSON.stringify(structured) }
 }

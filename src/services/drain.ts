@@ -1,7 +1,7 @@
-/** The end of the process as the rest sees it: it begins once, and whoever waits is told. */
+/** The end of the process as the rest sees it: it begins once, and everything that waits is called back. */
 export type Drain = {
   readonly draining: boolean
-  /** From now on nothing new begins, and everyone who waits is answered. */
+  /** From now on nothing new begins, and every request that waits is answered. */
   begin(): void
   /** Calls back when the drain begins, at once if it has; returns a function that takes it back. */
   onBegin(callback: () => void): () => void

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { toCreateRequest } from '../../src/domain/create-request.ts'
+import { CreateRequestError, toCreateRequest } from '../../src/domain/create-request.ts'
 
 test.each([
   [undefined, ''],
@@ -14,4 +14,20 @@ test.each([
   const head =
     '{"type":"serverless","packageName":"@a/b","packageVersion":"1.0.0","blockName":"say \\"hi\\" é"'
   expect(body.toString()).toBe(`${head}${rest}}`)
+})
+
+test('a body that is given goes upstream as it is', () => {
+  const names = { packageName: '@a/b', packageVersion: '1.0.0', blockName: 'read' }
+  const body = Buffer.from('{ "anything": 1 }')
+  expect(toCreateRequest({ ...names, inputValues: undefined, body }).body).toBe(body)
+})
+
+test('a create whose names are no names can not be made', () => {
+  const make = () =>
+    toCreateRequest({ packageName: '../a', packageVersion: '^1', blockName: 'a/b', inputValues: undefined })
+  expect(make).toThrow(CreateRequestError)
+  const paths = ['/packageName', '/packageVersion', '/blockName']
+  expect(make).toThrow(
+    expect.objectContaining({ issues: paths.map((path) => expect.objectContaining({ path })) }),
+  )
 })

@@ -238,7 +238,9 @@ test('arguments that do not fit are named, and nothing reaches upstream', async 
     name: 'create_task',
     arguments: { ...runOf('echo'), packageName: '../x' },
   })
-  expect(said(named).errors).toEqual([{ path: '/packageName', message: 'is no package name' }])
+  expect(said(named).errors).toEqual([
+    { path: '/packageName', message: 'must be a package name such as @acme/pdf' },
+  ])
   expect(gateway.emulator.counts().create).toBe(before)
 })
 

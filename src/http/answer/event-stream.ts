@@ -13,7 +13,7 @@ export function openEventStream(reply: FastifyReply, keepAliveMs: number): Event
   const stream = new PassThrough()
   const keepAlive = setInterval(() => stream.write(': keep-alive\n\n'), keepAliveMs)
   stream.once('close', () => clearInterval(keepAlive))
-  // The caller leaving destroys the stream; there is nobody left to tell.
+  // A caller that leaves destroys the stream; nothing can be sent then.
   stream.once('error', () => clearInterval(keepAlive))
   reply.code(200).headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }).send(stream)
   return {

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { adviseRetrySeconds } from '../../domain/polling.ts'
 import { toSuccessBody } from '../../domain/task.ts'
 import { type Failure, isTaskFailure, toTaskFailure } from '../../errors.ts'
-import type { RunOutcome } from '../../services/runs/runs.ts'
+import type { RunOutcome } from '../../services/runs/run-outcome.ts'
 import { traceOf } from '../request/caller-of.ts'
 import { toProblemAnswer } from './problem.ts'
 
@@ -15,19 +15,19 @@ export type RunAnswer = {
   body: string | Buffer
 }
 
-/** The answer to a run that ended, or still goes on. */
-export function toRunAnswer(end: RunOutcome, request: FastifyRequest): RunAnswer {
-  const { taskID } = end
-  if (end.kind === 'pending') return toPendingAnswer(end)
-  if (end.task.kind === 'success') {
-    const body = toSuccessBody(taskID, end.task)
+/** The answer to a run that has finished, or still goes on. */
+export function toRunAnswer(outcome: RunOutcome, request: FastifyRequest): RunAnswer {
+  const { taskID } = outcome
+  if (outcome.kind === 'pending') return toPendingAnswer(outcome)
+  if (outcome.task.kind === 'success') {
+    const body = toSuccessBody(taskID, outcome.task)
     const headers = { 'x-task-id': taskID }
     return { event: 'success', status: 200, contentType: 'application/json', headers, body }
   }
-  return toFailureAnswer(toTaskFailure(end.task), request, taskID)
+  return toFailureAnswer(toTaskFailure(outcome.task), request, taskID)
 }
 
-/** The answer to a run that could not be made or watched. */
+/** The answer to a run that could not be made or polled. */
 export function toFailureAnswer(failure: Failure, request: FastifyRequest, taskID?: string): RunAnswer {
   traceOf(request).failure = failure.code
   const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)

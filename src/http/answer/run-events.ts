@@ -6,8 +6,8 @@ import { type EventStream, openEventStream } from './event-stream.ts'
 import { type RunAnswer, toFailureAnswer } from './run-body.ts'
 
 /**
- * A run told as server-sent events. The stream begins with the first event: whatever goes wrong before is
- * an answer with a status of its own.
+ * A run as server-sent events. The stream begins with the first event: what goes wrong before that is answered
+ * with a status of its own.
  */
 export type RunEvents = {
   created(taskID: string): void
@@ -17,7 +17,7 @@ export type RunEvents = {
   send(event: string, value: object): void
   /** Sends the last event and ends the stream. */
   end(answer: RunAnswer): FastifyReply
-  /** Ends the stream with `error`; throws the error on when no stream has begun. */
+  /** Ends the stream with `error`; throws the error again when no stream has begun. */
   fail(error: unknown): FastifyReply
 }
 

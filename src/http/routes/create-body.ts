@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import { type CreateRequest, toCreateRequest } from '../../domain/create-request.ts'
+import type { CreateRequest } from '../../domain/create-request.ts'
 import { type JsonObject, memberBytes } from '../../domain/json.ts'
-import { checkNames } from '../../services/callers/rules.ts'
+import { toDirectCreate } from '../../services/runs/direct-create.ts'
 import { createBodyCheck } from '../body/json-body.ts'
 
 const NAMES = {
@@ -27,12 +27,12 @@ const checkNativeBody = createBodyCheck(NativeCreateBody)
 export function toSimplifiedCreate(body: JsonObject): CreateRequest {
   const { packageName, packageVersion, blockName } = checkRunBody(body)
   const inputValues = memberBytes(body, 'inputValues')
-  return checkNames(toCreateRequest({ packageName, packageVersion, blockName, inputValues }))
+  return toDirectCreate({ packageName, packageVersion, blockName, inputValues })
 }
 
 /** A create from a native body: all of it goes upstream byte for byte. Throws `invalid_request`. */
 export function toNativeCreate(body: JsonObject): CreateRequest {
   const { packageName, packageVersion, blockName } = checkNativeBody(body)
   const inputValues = memberBytes(body, 'inputValues')
-  return checkNames({ packageName, packageVersion, blockName, inputValues, body: body.bytes })
+  return toDirectCreate({ packageName, packageVersion, blockName, inputValues, body: body.bytes })
 }

@@ -53,13 +53,9 @@ const FunctionSchema = Type.Object({
   }),
 })
 
-export type FunctionRouteDeps = RunRouteDeps & {
-  functions: NamedFunctions
-}
-
 /** `POST /run/{function}`: the body is the function's inputs, as JSON or as a form with files. */
-export function postFunctionRun(parts: FunctionRouteDeps): Route {
-  const { functions, waits } = parts
+export function postFunctionRun(deps: RunRouteDeps, functions: NamedFunctions): Route {
+  const { runs, waits, uploads, bodyIdleMs, maxBodyBytes } = deps
   return defineRoute({
     method: 'POST',
     url: '/run/:function',
@@ -87,13 +83,13 @@ export function postFunctionRun(parts: FunctionRouteDeps): Route {
       const name = functionNameOf(request)
       // Refused before the body is read.
       const { waitMs = waits.defaultMs } = functions.require(toContext(request, reply), name)
-      const waiting = { runs: parts.runs, waits: { ...waits, defaultMs: waitMs } }
-      return answerRun(waiting, request, reply, async (exchange, events) => {
+      const ownWaits = { ...waits, defaultMs: waitMs }
+      return answerRun({ runs, waits: ownWaits }, request, reply, async (exchange, events) => {
         const { inputs, fingerprint } = isForm(request)
-          ? await receiveFunctionForm(parts, name, exchange, events)
-          : await readInputs(request, reply, parts.maxBodyBytes)
+          ? await receiveFunctionForm({ functions, uploads, bodyIdleMs }, name, exchange, events)
+          : await readInputs(request, reply, maxBodyBytes)
         const create = await functions.prepare(exchange.context, name, inputs)
-        // Too late for a header once events tell of an upload.
+        // Too late for a header once events report an upload.
         if (!reply.sent) reply.header('x-package-version', create.packageVersion)
         return { create, fingerprint }
       })

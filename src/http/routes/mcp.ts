@@ -29,7 +29,7 @@ const PROTOCOL_HEADERS = [
 ]
 
 const DESCRIPTION = `Streamable HTTP, stateless: one JSON-RPC message in, JSON or server-sent events out. Only gateway tokens.
-Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is no message, 406
+Scope: \`any-caller\`; each tool needs the scope of its route. What the protocol refuses (400 for what is not a message, 406
 unless Accept names application/json and text/event-stream) is a JSON-RPC error instead of a problem.`
 
 const Message = Type.Object(
@@ -43,7 +43,7 @@ const Message = Type.Object(
 )
 
 /** `POST /mcp`: streamable HTTP without sessions. Errors before the protocol are problems, later ones JSON-RPC. */
-export function postMcp(parts: McpRouteDeps): Route {
+export function postMcp(deps: McpRouteDeps): Route {
   return defineRoute({
     method: 'POST',
     url: '/mcp',
@@ -68,10 +68,10 @@ export function postMcp(parts: McpRouteDeps): Route {
     },
     handler: async (request, reply) => {
       refuseUser(request)
-      refuseRebinding(request, parts)
+      refuseRebinding(request, deps)
       const context = toContext(request, reply)
-      const body = await readJsonBytes(request, reply, parts.maxBodyBytes)
-      return sendResponse(reply, await parts.mcp.answer({ context, headers: protocolHeaders(request), body }))
+      const body = await readJsonBytes(request, reply, deps.maxBodyBytes)
+      return sendResponse(reply, await deps.mcp.answer({ context, headers: protocolHeaders(request), body }))
     },
   })
 }
@@ -83,8 +83,8 @@ function refuseUser({ caller }: FastifyRequest): void {
 
 /**
  * Against pages that reach a local gateway by DNS rebinding, which are of its own origin then: on a loopback
- * address only local names are answered; and who needs no token needs a local name, or a listed Origin.
- * Whether an Origin may act as its caller was asked before.
+ * address only local names are answered; and a caller without a token needs a local name, or a listed Origin.
+ * Whether an Origin may act as its caller was checked before.
  */
 function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteDeps): void {
   requireLocalName(request, address)
@@ -103,7 +103,7 @@ function protocolHeaders(request: FastifyRequest): Record<string, string> {
   return headers
 }
 
-/** The library's answer as ours. Its `connection` header is none of its business. */
+/** The library's answer as ours. The `connection` header is for the gateway alone to set. */
 async function sendResponse(reply: FastifyReply, response: Response): Promise<FastifyReply> {
   reply.code(response.status)
   for (const [name, value] of response.headers) if (name !== 'connection') reply.header(name, value)

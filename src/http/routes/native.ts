@@ -17,7 +17,7 @@ import {
 import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import { NativeCreateBody, toNativeCreate } from './create-body.ts'
-import { createOnce } from './run-and-answer.ts'
+import { createTask } from './run-and-answer.ts'
 import type { RunRouteDeps } from './runs.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */
@@ -38,7 +38,7 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' |
       },
     },
     handler: async (request, reply) => {
-      const { taskID, answer } = await createOnce(runs, toHttpExchange(request, reply), async () => {
+      const { taskID, answer } = await createTask(runs, toHttpExchange(request, reply), async () => {
         const body = await readJsonObject(request, reply, maxBodyBytes)
         return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       })

@@ -14,12 +14,17 @@ import {
   WaitQuery,
 } from '../openapi/schemas.ts'
 import { toHttpExchange } from '../request/caller-of.ts'
-import { applyPreference, responseModeOf, type WaitLimits } from '../request/response-mode.ts'
+import {
+  applyPreference,
+  responseModeOf,
+  type WaitingMode,
+  type WaitLimits,
+} from '../request/response-mode.ts'
 import { taskIDOf } from '../request/task-id.ts'
-import { answerWaiting } from './run-and-answer.ts'
+import { answerFollow } from './run-and-answer.ts'
 
 /** `GET /tasks/{taskID}/result`: the answer that `/run` would give, at once or after a wait. */
-export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Route {
+export function taskResult(runs: Runs, waits: WaitLimits): Route {
   return defineRoute({
     method: 'GET',
     url: '/tasks/:taskID/result',
@@ -38,24 +43,19 @@ export function taskResult(runs: Runs, waits: WaitLimits, now: () => number): Ro
     },
     handler: async (request, reply) => {
       const taskID = taskIDOf(request, reply)
-      const form = responseModeOf(request, { ...waits, defaultMs: 0 })
-      applyPreference(reply, form)
+      const mode = responseModeOf(request, { ...waits, defaultMs: 0 })
       const exchange = toHttpExchange(request, reply)
-      if (form.kind === 'async' || form.wait.ms === 0) {
-        return sendRunAnswer(reply, toRunAnswer(await runs.look(exchange.context, taskID), request))
+      if (mode.kind === 'async' || mode.wait.ms === 0) {
+        applyPreference(reply, mode)
+        return sendRunAnswer(reply, toRunAnswer(await runs.poll(exchange.context, taskID), request))
       }
-      const waiting = { kind: 'blocking', wait: form.wait } as const
-      return answerWaiting(runs, exchange, waiting, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
+      return answerFollow(runs, exchange, taskID, { kind: 'blocking', wait: mode.wait })
     },
   })
 }
 
 /** `GET /tasks/{taskID}/events`: the same as server-sent events. */
-export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Route {
+export function taskEvents(runs: Runs, waits: WaitLimits): Route {
   return defineRoute({
     method: 'GET',
     url: '/tasks/:taskID/events',
@@ -76,15 +76,10 @@ export function taskEvents(runs: Runs, waits: WaitLimits, now: () => number): Ro
     },
     handler: async (request, reply) => {
       const taskID = taskIDOf(request, reply)
-      const form = responseModeOf(request, waits)
-      const wait = form.kind === 'async' ? { ms: 0, asked: false } : form.wait
-      const exchange = toHttpExchange(request, reply)
-      const waiting = { kind: 'events', wait, keepAliveMs: waits.keepAliveMs } as const
-      return answerWaiting(runs, exchange, waiting, async () => ({
-        taskID,
-        createdAtMs: now(),
-        isNew: false,
-      }))
+      const mode = responseModeOf(request, waits)
+      const wait = mode.kind === 'async' ? { ms: 0, asked: false } : mode.wait
+      const events: WaitingMode = { kind: 'events', wait, keepAliveMs: waits.keepAliveMs }
+      return answerFollow(runs, toHttpExchange(request, reply), taskID, events)
     },
   })
 }

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CreateRequest } from '../../domain/create-request.ts'
-import type { CreatedTask } from '../../services/idempotency/keyed-create.ts'
-import type { AwaitedTask, Runs } from '../../services/runs/runs.ts'
+import type { CreatedTask } from '../../services/idempotency/create-operation.ts'
+import type { PreparedRun } from '../../services/runs/create-task.ts'
+import type { RunOutcome } from '../../services/runs/run-outcome.ts'
+import type { Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
@@ -9,21 +11,19 @@ import { type HttpExchange, toHttpExchange } from '../request/caller-of.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
   applyPreference,
-  type ResponseMode,
   responseModeOf,
+  type WaitingMode,
   type WaitLimits,
 } from '../request/response-mode.ts'
 
-/** A create, and what tells the request it was made of from others with the same `Idempotency-Key`. */
+/** A create, and what distinguishes its request from others with the same `Idempotency-Key`. */
 export type PreparedCreate = { create: CreateRequest; fingerprint: string }
 
 /**
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
- * takes long before the create may be told on it.
+ * takes long before the create may be sent on it.
  */
 export type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
-
-type WaitingForm = Exclude<ResponseMode, { kind: 'async' }>
 
 /** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
 export async function answerRun(
@@ -32,62 +32,59 @@ export async function answerRun(
   reply: FastifyReply,
   prepare: PrepareCreate,
 ): Promise<FastifyReply> {
-  const form = responseModeOf(request, waits)
+  const mode = responseModeOf(request, waits)
   const exchange = toHttpExchange(request, reply)
-  // The files of a form go upstream before the create that could still be refused.
-  if (isForm(request)) runs.requireCreate(exchange.context)
-  if (form.kind === 'async') {
-    const created = await createOnce(runs, exchange, prepare)
-    applyPreference(reply, form)
+  const sendsFiles = isForm(request)
+  if (mode.kind === 'async') {
+    const created = await createTask(runs, exchange, prepare, sendsFiles)
+    applyPreference(reply, mode)
     return sendCreated(created, reply)
   }
-  return answerWaiting(runs, exchange, form, async (events) => {
-    const created = await createOnce(runs, exchange, prepare, events)
-    // Of ten thousand who wait only what they need is kept: not upstream's answer to the create.
-    const { taskID, createdAtMs, end, saveOutcome, isReplayed } = created
-    events?.created(taskID)
-    return { taskID, createdAtMs, end, saveOutcome, isOwn: true, isNew: !isReplayed }
-  })
+  return answerWaiting(exchange, mode, (events) =>
+    runs.run(
+      exchange.context,
+      () => {
+        applyPreference(reply, mode)
+        return prepareKeyed(exchange, prepare, events)
+      },
+      {
+        sendsFiles,
+        waitMs: mode.wait.ms,
+        onCreated: (created) => {
+          noteReplay(created, reply)
+          events?.created(created.taskID)
+        },
+        onState: events?.state,
+      },
+    ),
+  )
 }
 
 /** Creates the task of a request, or gives the one that an earlier request with the same key created. */
-export async function createOnce(
+export async function createTask(
   runs: Runs,
   exchange: HttpExchange,
   prepare: PrepareCreate,
-  events?: RunEvents,
+  sendsFiles = false,
 ): Promise<CreatedTask> {
-  const { request, reply, context } = exchange
-  const key = idempotencyKeyOf(request)
-  const { create, fingerprint } = await prepare(exchange, events)
-  const created = await runs.create(context, create, key === undefined ? undefined : { key, fingerprint })
-  if (created.isReplayed && !reply.sent) reply.header('idempotency-replayed', 'true')
+  const prepareRun = () => prepareKeyed(exchange, prepare, undefined)
+  const created = await runs.create(exchange.context, prepareRun, { sendsFiles })
+  noteReplay(created, exchange.reply)
   return created
 }
 
-/** Waits for a task and answers when it has ended or the wait is over; the caller has a place among those who wait. */
-export async function answerWaiting(
+/** Answers with the end of a task that exists, or with how far it is when the wait is over. */
+export function answerFollow(
   runs: Runs,
-  { request, reply, context }: HttpExchange,
-  form: WaitingForm,
-  begin: (events: RunEvents | undefined) => Promise<AwaitedTask>,
+  exchange: HttpExchange,
+  taskID: string,
+  mode: WaitingMode,
 ): Promise<FastifyReply> {
-  const leave = runs.enter(context)
-  const events = form.kind === 'events' ? createRunEvents(request, reply, form.keepAliveMs) : undefined
-  try {
-    applyPreference(reply, form)
-    const awaited = await begin(events)
-    const onState =
-      events && ((state: Parameters<RunEvents['state']>[1]) => events.state(awaited.taskID, state))
-    const end = await runs.wait(context, awaited, { waitMs: form.wait.ms, onState })
-    const answer = toRunAnswer(end, request)
-    return events === undefined ? sendRunAnswer(reply, answer) : events.end(answer)
-  } catch (error) {
-    if (events === undefined) throw error
-    return events.fail(error)
-  } finally {
-    leave()
-  }
+  applyPreference(exchange.reply, mode)
+  const { context } = exchange
+  return answerWaiting(exchange, mode, (events) =>
+    runs.follow(context, taskID, { waitMs: mode.wait.ms, onState: events?.state }),
+  )
 }
 
 /** Answers with a task that was created and is not waited for. */
@@ -96,4 +93,35 @@ export function sendCreated({ taskID }: CreatedTask, reply: FastifyReply): Fasti
     .code(202)
     .headers({ 'x-task-id': taskID, location: `/tasks/${taskID}` })
     .send({ taskID, status: 'queued' })
+}
+
+/** Answers with the outcome of a wait: as one response, or as the last of the events that were sent on the way. */
+async function answerWaiting(
+  { request, reply }: HttpExchange,
+  mode: WaitingMode,
+  wait: (events: RunEvents | undefined) => Promise<RunOutcome>,
+): Promise<FastifyReply> {
+  if (mode.kind === 'blocking') return sendRunAnswer(reply, toRunAnswer(await wait(undefined), request))
+  const events = createRunEvents(request, reply, mode.keepAliveMs)
+  try {
+    return events.end(toRunAnswer(await wait(events), request))
+  } catch (error) {
+    return events.fail(error)
+  }
+}
+
+/** The key is checked before the body is read. */
+async function prepareKeyed(
+  exchange: HttpExchange,
+  prepare: PrepareCreate,
+  events: RunEvents | undefined,
+): Promise<PreparedRun> {
+  const key = idempotencyKeyOf(exchange.request)
+  const { create, fingerprint } = await prepare(exchange, events)
+  return { create, keyUse: key === undefined ? undefined : { key, fingerprint } }
+}
+
+/** Too late for a header once events report an upload. */
+function noteReplay({ isReplayed }: CreatedTask, reply: FastifyReply): void {
+  if (isReplayed && !reply.sent) reply.header('idempotency-replayed', 'true')
 }

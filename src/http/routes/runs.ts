@@ -21,13 +21,13 @@ import { toHttpExchange } from '../request/caller-of.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import type { WaitLimits } from '../request/response-mode.ts'
 import { RunBody, toSimplifiedCreate } from './create-body.ts'
-import { answerRun, createOnce, sendCreated } from './run-and-answer.ts'
+import { answerRun, createTask, sendCreated } from './run-and-answer.ts'
 import { type RunFormDeps, receiveRunForm } from './run-form.ts'
 
 export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: WaitLimits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
-export function postRun(parts: RunRouteDeps): Route {
+export function postRun(deps: RunRouteDeps): Route {
   return defineRoute({
     method: 'POST',
     url: '/run',
@@ -49,9 +49,9 @@ export function postRun(parts: RunRouteDeps): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(parts, request, reply, async (exchange, events) => {
-        if (isForm(request)) return receiveRunForm(parts, exchange, events)
-        const body = await readJsonObject(request, reply, parts.maxBodyBytes)
+      answerRun(deps, request, reply, async (exchange, events) => {
+        if (isForm(request)) return receiveRunForm(deps, exchange, events)
+        const body = await readJsonObject(request, reply, deps.maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       }),
   })
@@ -75,7 +75,7 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' | 'ma
       },
     },
     handler: async (request, reply) => {
-      const created = await createOnce(runs, toHttpExchange(request, reply), async () => {
+      const created = await createTask(runs, toHttpExchange(request, reply), async () => {
         const body = await readJsonObject(request, reply, maxBodyBytes)
         return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
       })

@@ -6,20 +6,21 @@ import type { Store } from '../../store/store.ts'
  * lease is kept only while creates are under way.
  */
 export type ProcessLease = {
-  /** This process, among all there ever were. */
+  /** This process, unlike any other there ever was. */
   readonly process: string
   /** Holds the lease until the returned function is called; durable when it resolves. Throws `store_unavailable`. */
   hold(): Promise<() => void>
-  /** Whether another process still goes on with what it began. */
+  /** Whether another process still goes on with what it began. Throws `store_unavailable`. */
   isAlive(process: string): Promise<boolean>
 }
 
-export type LeaseOptions = { store: Store; now: () => number; leaseMs: number }
+/** `now` and `leaseMs` are milliseconds. */
+export type ProcessLeaseDeps = { store: Store; now: () => number; leaseMs: number }
 
-export function createProcessLease({ store, now, leaseMs }: LeaseOptions): ProcessLease {
+export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): ProcessLease {
   const process = randomUUID()
   let holders = 0
-  let heldUntilMs = 0
+  let leasedUntilMs = 0
   let writing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -28,7 +29,7 @@ export function createProcessLease({ store, now, leaseMs }: LeaseOptions): Proce
     writing ??= store
       .put('idempotency', toLeaseKey(process), 'alive', untilMs)
       .then(() => {
-        heldUntilMs = untilMs
+        leasedUntilMs = untilMs
       })
       .finally(() => {
         writing = undefined
@@ -37,14 +38,14 @@ export function createProcessLease({ store, now, leaseMs }: LeaseOptions): Proce
   }
   const renew = () => {
     timer = undefined
-    // A lease that can't be renewed runs out: what was begun is then looked for by whoever asks.
+    // A lease that can't be renewed runs out: the next request with the key then searches what was begun.
     write().catch(() => {})
-    arm()
+    schedule()
   }
-  const arm = () => {
+  const schedule = () => {
     if (timer === undefined && holders > 0) timer = setTimeout(renew, leaseMs / 3).unref()
   }
-  const leave = () => {
+  const release = () => {
     holders -= 1
     if (holders > 0) return
     clearTimeout(timer)
@@ -56,13 +57,13 @@ export function createProcessLease({ store, now, leaseMs }: LeaseOptions): Proce
     hold: async () => {
       holders += 1
       try {
-        if (heldUntilMs < now() + leaseMs / 2) await write()
+        if (leasedUntilMs < now() + leaseMs / 2) await write()
       } catch (error) {
-        leave()
+        release()
         throw error
       }
-      arm()
-      return leave
+      schedule()
+      return release
     },
     isAlive: async (other) => (await store.get('idempotency', toLeaseKey(other))) !== undefined,
   }

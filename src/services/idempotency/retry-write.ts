@@ -4,10 +4,10 @@ const RETRY_MS = 250
 const MAX_TRIES = 240
 
 /**
- * Tries a write that failed again until it succeeds, for about a minute. Nobody waits for it, and it keeps no
- * process alive. `write` may be carried out twice.
+ * Tries a write that failed again until it succeeds, for about a minute. Its outcome is not waited for, and it
+ * keeps no process alive. `write` may be carried out twice.
  */
-export function retryInBackground(write: () => Promise<void>): void {
+export function retryInBackground(write: () => Promise<unknown>): void {
   let tries = 0
   const wait = () => setTimeout(attempt, RETRY_MS).unref()
   const attempt = () => {

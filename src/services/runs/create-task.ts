@@ -1,4 +1,5 @@
 import type { TaskApi } from '../../cloud/task-api.ts'
+import type { Breaker } from '../../domain/breaker.ts'
 import type { CreateRequest } from '../../domain/create-request.ts'
 import type { Trace } from '../../domain/trace.ts'
 import { GatewayError } from '../../errors.ts'
@@ -8,106 +9,123 @@ import type { RequestContext } from '../callers/request-context.ts'
 import { requireFunction, requirePackage } from '../callers/rules.ts'
 import type { Drain } from '../drain.ts'
 import type { ValidateDirectInputs } from '../functions/input-validation.ts'
-import type { CreatedTask, Idempotency, KeyUse, MadeTask } from '../idempotency/keyed-create.ts'
+import type { CreatedTask, CreateOperation, KeyUse, MadeTask } from '../idempotency/create-operation.ts'
+import type { KeyedCreate } from '../idempotency/keyed-create.ts'
 import { retryInBackground } from '../idempotency/retry-write.ts'
 import type { ServiceLog } from '../service-log.ts'
-import type { Breaker } from './breaker.ts'
+
+/** A create that is ready to be sent, and the key by which a repeat of its request is known. */
+export type PreparedRun = { create: CreateRequest; keyUse: KeyUse | undefined }
 
 /**
- * Creates a task, once, for a caller that may: the one way to a create, whichever door the request came in
- * by. With a key, once for all requests that carry it. Throws `GatewayError`: before anything was sent
- * (`draining`, `package_denied`, `rate_limited`, `upstream_unavailable`), or with what upstream said.
+ * Creates a task, once, for a caller that may: every create of the gateway passes here. With a key, once for
+ * all requests that carry it. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`,
+ * `function_denied`, `invalid_request`, `rate_limited`, `upstream_unavailable`), or with upstream's answer.
  */
-export type CreateTask = (
-  context: RequestContext,
-  request: CreateRequest,
-  keyUse?: KeyUse,
-) => Promise<CreatedTask>
+export type CreateTask = (context: RequestContext, prepared: PreparedRun) => Promise<CreatedTask>
 
 export type CreateTaskDeps = {
-  api: TaskApi
-  owners: Owners
+  api: Pick<TaskApi, 'create'>
+  owners: Pick<Owners, 'record'>
   drain: Drain
-  limits: Limits
-  idempotency: Idempotency
+  limits: Pick<Limits, 'takeCreate'>
+  createKeyed: KeyedCreate
   breaker: Breaker
   now: () => number
+  /** From 0 to 1. */
+  random: () => number
   log: ServiceLog
-  /** Left out, the inputs of plain creates are not looked at. */
+  /** Left out, the inputs of direct creates are not checked. */
   validateDirectInputs?: ValidateDirectInputs | undefined
 }
 
-export function createCreateTask(parts: CreateTaskDeps): CreateTask {
-  const { owners, drain, limits, idempotency, breaker, log } = parts
-  return async (context, request, keyUse) => {
-    if (drain.draining) throw new GatewayError({ code: 'draining' })
+export function createCreateTask(deps: CreateTaskDeps): CreateTask {
+  return async (context, { create: request, keyUse }) => {
+    if (deps.drain.draining) throw new GatewayError({ code: 'draining' })
     authorise(context, request)
-    const make = {
-      // What follows is for the request that makes the task; a repeat of it is not held to it again.
-      admit: async () => {
-        await refuseWrongInputs(parts, context, request)
-        breaker.check()
-        limits.takeCreate(context.caller)
-      },
-      send: () => sendCreate(parts, context, request),
+    const operation: CreateOperation = {
+      request,
+      check: () => checkCreate(deps, context, request),
+      send: () => sendCreate(deps, context, request),
+      record: (taskID) => deps.owners.record(context, taskID),
     }
-    if (keyUse !== undefined) {
-      const task = await idempotency.run(context, keyUse, request, make)
-      context.trace.taskID = task.taskID
-      return task
-    }
-    await make.admit()
-    const made = await make.send()
-    // The task runs and is paid for: a store that fails now must not hide it from this answer.
-    const record = () => owners.record(context, made.taskID)
-    await record().catch((error) => {
-      log.warn({ err: error, taskID: made.taskID }, 'owner not recorded yet')
-      retryInBackground(record)
-    })
-    return { ...made, isReplayed: false, end: undefined, saveOutcome: keepNothing }
+    if (keyUse === undefined) return createUnkeyed(deps, operation)
+    const task = await deps.createKeyed(context, keyUse, operation)
+    context.trace.taskID = task.taskID
+    return task
   }
 }
 
-/** Without a key there is nobody to keep the end of a task for. */
+async function createUnkeyed({ log }: CreateTaskDeps, operation: CreateOperation): Promise<CreatedTask> {
+  await operation.check()
+  const made = await operation.send()
+  // The task runs and is paid for: a store that fails now must not hide it from this answer.
+  await operation.record(made.taskID).catch((error) => {
+    log.warn({ err: error, taskID: made.taskID }, 'owner not recorded yet')
+    retryInBackground(() => operation.record(made.taskID))
+  })
+  return { ...made, isReplayed: false, finished: undefined, saveOutcome: keepNothing }
+}
+
+/** Without a key there is no later request to keep the end of a task for. */
 function keepNothing(): void {}
+
+/** A function may be run by callers that it is allowed to by name, whatever its package. */
+function authorise({ caller }: RequestContext, request: CreateRequest): void {
+  if (request.functionName === undefined) requirePackage(caller, request)
+  else requireFunction(caller, request.functionName)
+}
+
+/** For the request that makes the task; a repeat of it is not held to it again. */
+async function checkCreate(
+  { validateDirectInputs, breaker, limits, now }: CreateTaskDeps,
+  context: RequestContext,
+  request: CreateRequest,
+): Promise<void> {
+  const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
+  if (errors.length > 0) {
+    throw new GatewayError({
+      code: 'invalid_request',
+      detail: 'The inputs are not as they should be.',
+      errors,
+    })
+  }
+  refuseFor(breaker.waitMs(now()))
+  limits.takeCreate(context.caller)
+}
 
 /** What an upstream that is down answers with, or whatever is in front of it; undefined: no whole answer. */
 const DOWN: ReadonlySet<number | undefined> = new Set([undefined, 502, 503, 504])
 
-/** Sends the create. The caller leaving must not cut it in half: it goes on to its end, and its task with it. */
+/** Sends the create. A caller that leaves must not cut it in half: it goes on to its end, and its task with it. */
 async function sendCreate(
-  { api, breaker, now }: CreateTaskDeps,
+  { api, breaker, now, random }: CreateTaskDeps,
   { caller, trace }: RequestContext,
   request: CreateRequest,
 ): Promise<MadeTask> {
+  refuseFor(breaker.request(now()))
   // A trace of its own shows whether this very call was answered.
   const ownTrace: Trace = {}
-  const isDown = () => DOWN.has(ownTrace.upstreamStatus)
   try {
-    const { taskID, answer } = await breaker.run(
-      () => api.create({ credential: caller.credential, trace: ownTrace }, request.body),
-      isDown,
+    const { taskID, answer } = await api.create(
+      { credential: caller.credential, trace: ownTrace },
+      request.body,
     )
+    breaker.noteAnswer()
     trace.taskID = taskID
     return { taskID, createdAtMs: now(), answer: answer.bytes }
+  } catch (error) {
+    if (DOWN.has(ownTrace.upstreamStatus)) breaker.noteFailure(now(), random())
+    else breaker.noteAnswer()
+    throw error
   } finally {
     const upstreamMs = (trace.upstreamMs ?? 0) + (ownTrace.upstreamMs ?? 0)
     Object.assign(trace, ownTrace, { upstreamMs })
   }
 }
 
-/** A function may be run by whom it is allowed by name, whatever its package. */
-function authorise({ caller }: RequestContext, request: CreateRequest): void {
-  if (request.functionName === undefined) requirePackage(caller, request)
-  else requireFunction(caller, request.functionName)
-}
-
-async function refuseWrongInputs(
-  { validateDirectInputs }: CreateTaskDeps,
-  context: RequestContext,
-  request: CreateRequest,
-): Promise<void> {
-  const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
-  if (errors.length === 0) return
-  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
+/** Fails fast while upstream is down. Throws `upstream_unavailable` unless there is nothing to wait for. */
+function refuseFor(waitMs: number): void {
+  if (waitMs <= 0) return
+  throw new GatewayError({ code: 'upstream_unavailable', retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }

@@ -1,164 +1,103 @@
 import type { TaskApi } from '../../cloud/task-api.ts'
-import { type FinishedTask, NEW_TASK, type TaskState } from '../../domain/task.ts'
-import { type Failure, GatewayError } from '../../errors.ts'
 import type { Limits } from '../callers/caller-limits.ts'
 import type { Owners } from '../callers/owners.ts'
-import { type Caller, type RequestContext, toCallContext } from '../callers/request-context.ts'
+import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
+import type { CreatedTask } from '../idempotency/create-operation.ts'
 import type { TaskPoller } from '../polling/task-poller.ts'
-import type { CreateTask } from './create-task.ts'
-import type { WaitSlots } from './wait-slots.ts'
+import type { CreateTask, PreparedRun } from './create-task.ts'
+import { type RunOutcome, toRunOutcome } from './run-outcome.ts'
+import { type WaitOptions, waitForEnd } from './wait-for-end.ts'
+import { type WaitSlots, withWaitSlot } from './wait-slots.ts'
 
-/**
- * A task to wait for. `isNew`: created just now, so there is no need to ask at once. `isOwn`: known to be the
- * caller's. `end`: how it ended, if that is known already; `saveOutcome` is told once it is.
- */
-export type AwaitedTask = {
-  taskID: string
-  createdAtMs: number
-  isNew: boolean
-  isOwn?: boolean
-  end?: FinishedTask | undefined
-  saveOutcome?: (end: FinishedTask) => void
+/** Makes a run out of what a caller sent: reads its body, sends its files. Called once. */
+export type PrepareRun = () => Promise<PreparedRun>
+
+export type CreateOptions = {
+  /** `prepare` sends files upstream, so the caller must have a create left before it begins. */
+  sendsFiles?: boolean
 }
 
-/** How a wait ends; its time being over is one of its ends. `ageMs` is how long the task has run, as far as we know. */
-export type RunOutcome =
-  | { kind: 'ended'; taskID: string; task: FinishedTask }
-  | { kind: 'pending'; taskID: string; status: string; progress: number; ageMs: number }
+export type RunOptions = CreateOptions &
+  WaitOptions & {
+    /** Called once the task exists, before it is waited for. */
+    onCreated?: (task: CreatedTask) => void
+  }
 
-export type WaitOptions = { waitMs: number; onState?: (state: TaskState) => void }
-
-/** The use cases around a run: creating it, and waiting for its end. */
+/**
+ * The use cases around a run, each with all its steps in their order: HTTP, named functions, the native paths
+ * and MCP are doors to them. All throw `GatewayError`, with the task's id once there is a task.
+ */
 export type Runs = {
-  /**
-   * Takes a place among those who wait, the caller's own and the process's; called before the create. Returns
-   * what gives it back. Throws `too_many_runs` or `overloaded`.
-   */
-  enter(context: RequestContext): () => void
-  /** Throws `rate_limited` when the caller has no create left; before what would be in vain without one. */
-  requireCreate(context: RequestContext): void
-  create: CreateTask
-  /** Where a task stands right now, from one request. */
-  look(context: RequestContext, taskID: string): Promise<RunOutcome>
-  /**
-   * Waits until the task has ended, the time is over, the caller has left or the process ends. Throws
-   * `GatewayError` with the task's id when the task can't be watched.
-   */
-  wait(context: RequestContext, awaited: AwaitedTask, options: WaitOptions): Promise<RunOutcome>
+  /** Creates a task and does not wait for it. */
+  create(context: RequestContext, prepare: PrepareRun, options?: CreateOptions): Promise<CreatedTask>
+  /** Takes a slot among the requests that wait, creates a task, and waits for its end. */
+  run(context: RequestContext, prepare: PrepareRun, options: RunOptions): Promise<RunOutcome>
+  /** Takes a slot and waits for the end of a task that exists. */
+  follow(context: RequestContext, taskID: string, options: WaitOptions): Promise<RunOutcome>
+  /** The state of a task now, from one request. */
+  poll(context: RequestContext, taskID: string): Promise<RunOutcome>
 }
 
 export type RunsDeps = {
-  api: TaskApi
+  api: Pick<TaskApi, 'result'>
   createTask: CreateTask
-  owners: Owners
+  owners: Pick<Owners, 'require'>
   poller: TaskPoller
-  admission: WaitSlots
+  waitSlots: WaitSlots
   drain: Drain
   limits: Limits
+  /** Milliseconds since 1970. */
   now: () => number
 }
 
-export function createRuns(parts: RunsDeps): Runs {
-  const { api, createTask, owners } = parts
+export function createRuns(deps: RunsDeps): Runs {
+  const { api, createTask, owners, limits, now } = deps
+  /** The files would be sent in vain if the create were refused. */
+  const requireCreate = ({ caller }: RequestContext, { sendsFiles }: CreateOptions) => {
+    if (sendsFiles) limits.requireCreate(caller)
+  }
   return {
-    enter: ({ caller }) => enter(parts, caller),
-    requireCreate: ({ caller }) => parts.limits.requireCreate(caller),
-    create: createTask,
-    look: async (context, taskID) => {
+    create: async (context, prepare, options = {}) => {
+      requireCreate(context, options)
+      return createTask(context, await prepare())
+    },
+    run: async (context, prepare, options) => {
+      requireCreate(context, options)
+      return withWaitSlot(deps, context.caller, async () => {
+        const task = await createAwaited(deps, context, prepare, options)
+        const { taskID, finished, saveOutcome } = task
+        if (finished !== undefined) return { kind: 'finished', taskID, task: finished }
+        // The creator of a task is its owner, recorded or not.
+        const outcome = await waitForEnd(deps, context, task, options)
+        if (outcome.kind === 'finished') saveOutcome(outcome.task)
+        return outcome
+      })
+    },
+    follow: (context, taskID, options) =>
+      withWaitSlot(deps, context.caller, async () => {
+        await owners.require(context, taskID)
+        // When it was created is not known: polls begin as if it were now.
+        const task = { taskID, createdAtMs: now(), isNew: false, isOwn: false }
+        return waitForEnd(deps, context, task, options)
+      }),
+    poll: async (context, taskID) => {
       await owners.require(context, taskID)
       const { state } = await api.result(toCallContext(context), taskID)
-      return toRunEnd(taskID, state, 0)
-    },
-    wait: async (context, awaited, options) => {
-      const { taskID, isOwn, end, saveOutcome } = awaited
-      // Whoever created a task is its owner, recorded or not.
-      if (!isOwn) await owners.require(context, taskID)
-      if (end !== undefined) return { kind: 'ended', taskID, task: end }
-      const outcome = await waitForEnd(parts, context, awaited, options)
-      if (outcome.kind === 'ended') saveOutcome?.(outcome.task)
-      return outcome
+      return toRunOutcome(taskID, state, 0)
     },
   }
 }
 
-/** A place is taken whole or not at all. */
-function enter({ limits, admission }: Pick<RunsDeps, 'limits' | 'admission'>, caller: Caller): () => void {
-  const leaveOwn = limits.acquireRun(caller)
-  try {
-    const leave = admission.enter()
-    return () => {
-      leave()
-      leaveOwn()
-    }
-  } catch (error) {
-    leaveOwn()
-    throw error
-  }
-}
-
-function toRunEnd(taskID: string, state: TaskState, ageMs: number): RunOutcome {
-  if (state.kind !== 'running') return { kind: 'ended', taskID, task: state }
-  return { kind: 'pending', taskID, status: state.status, progress: state.progress, ageMs }
-}
-
-/** A task that exists for all we know, and was never seen. */
-const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0 }
-
-/** Whatever happens first ends the wait, and everything that was set up for it is taken down then. */
-function waitForEnd(
-  { poller, drain, now }: Pick<RunsDeps, 'poller' | 'drain' | 'now'>,
+/** Creates a task to wait for. While ten thousand wait only this is kept, not upstream's answer to the create. */
+async function createAwaited(
+  { createTask }: Pick<RunsDeps, 'createTask'>,
   context: RequestContext,
-  awaited: AwaitedTask,
-  options: WaitOptions,
-): Promise<RunOutcome> {
-  const { taskID, createdAtMs, isNew, isOwn = isNew } = awaited
-  return new Promise((resolve, reject) => {
-    let state: TaskState | undefined = isNew ? NEW_TASK : undefined
-    let setback: Failure | undefined
-    const undo: (() => void)[] = []
-    let over = false
-    const finish = (settle: () => void) => {
-      if (over) return
-      over = true
-      for (const step of undo) step()
-      settle()
-    }
-    const fail = (failure: Failure) => finish(() => reject(new GatewayError(failure, { taskID })))
-    const stop = () => {
-      // A task of which nothing was ever seen may not exist: then what went wrong is the answer.
-      if (state === undefined && setback !== undefined) fail(setback)
-      else finish(() => resolve(toRunEnd(taskID, state ?? UNSEEN_TASK, now() - createdAtMs)))
-    }
-
-    // Of a task not seen yet there is nothing to tell: the first look is waited for, however short the wait.
-    let late = false
-    const onDeadline = () => {
-      late = true
-      if (state !== undefined || setback !== undefined) stop()
-    }
-    const timer = setTimeout(onDeadline, options.waitMs)
-    undo.push(() => clearTimeout(timer))
-    context.signal.addEventListener('abort', stop, { once: true })
-    undo.push(() => context.signal.removeEventListener('abort', stop))
-    undo.push(drain.onBegin(stop))
-    const leave = poller.join(
-      { credential: context.caller.credential, taskID, createdAtMs, isNew, isOwn },
-      {
-        onState: (seen) => {
-          state = seen
-          options.onState?.(seen)
-          if (late || seen.kind !== 'running') stop()
-        },
-        onFailure: fail,
-        onRetry: (failure) => {
-          setback = failure
-          if (late) stop()
-        },
-      },
-    )
-    undo.push(leave)
-    if (over) leave()
-    if (context.signal.aborted) stop()
-  })
+  prepare: PrepareRun,
+  { onCreated }: RunOptions,
+) {
+  const created = await createTask(context, await prepare())
+  onCreated?.(created)
+  const { taskID, createdAtMs, isReplayed, finished, saveOutcome } = created
+  return { taskID, createdAtMs, isNew: !isReplayed, isOwn: true, finished, saveOutcome }
 }

@@ -1,12 +1,14 @@
 import { GatewayError } from '../../errors.ts'
+import type { Limits } from '../callers/caller-limits.ts'
+import type { Caller } from '../callers/request-context.ts'
 
-/** Seconds after which a caller that found no place may ask again. */
+/** Seconds after which a caller that found no slot may ask again. */
 const RETRY_AFTER_SECONDS = 5
 
-/** The places for requests that wait, in this process. */
+/** The slots for requests that wait, in this process. */
 export type WaitSlots = {
-  /** Takes a place, before anything is created for it; returns what gives it back. Throws `overloaded`. */
-  enter(): () => void
+  /** Takes a slot; the returned function gives it back. Throws `overloaded`. */
+  acquire(): () => void
   readonly waiting: number
   readonly full: boolean
 }
@@ -20,17 +22,41 @@ export function createWaitSlots(maxWaiting: number): WaitSlots {
     get full() {
       return waiting >= maxWaiting
     },
-    enter: () => {
+    acquire: () => {
       if (waiting >= maxWaiting) {
         const detail = 'Too many requests are waiting in this gateway.'
         throw new GatewayError({ code: 'overloaded', detail, retryAfterSeconds: RETRY_AFTER_SECONDS })
       }
       waiting += 1
-      let left = false
+      let isReleased = false
       return () => {
-        if (!left) waiting -= 1
-        left = true
+        if (!isReleased) waiting -= 1
+        isReleased = true
       }
     },
+  }
+}
+
+export type SlotDeps = { limits: Pick<Limits, 'acquireRun'>; waitSlots: WaitSlots }
+
+/**
+ * Works with a slot of the caller and one of the process, both or none, and gives them back at the end. Throws
+ * `too_many_runs` or `overloaded` before the work begins.
+ */
+export async function withWaitSlot<T>(
+  { limits, waitSlots }: SlotDeps,
+  caller: Caller,
+  work: () => Promise<T>,
+): Promise<T> {
+  const releaseOwn = limits.acquireRun(caller)
+  try {
+    const release = waitSlots.acquire()
+    try {
+      return await work()
+    } finally {
+      release()
+    }
+  } finally {
+    releaseOwn()
   }
 }

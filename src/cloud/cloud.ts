@@ -1,0 +1,48 @@
+import type { Deadlines } from '../domain/deadlines.ts'
+import { createHttpClient } from './http-client.ts'
+import { type ObserveUpstream, observeUpstream } from './observe-upstream.ts'
+import { createPartUploader, type PartUploader } from './part-uploader.ts'
+import { createRegistryApi, type RegistryApi } from './registry-api.ts'
+import { createTaskApi, type TaskApi } from './task-api.ts'
+import { createUploadApi, type UploadApi } from './upload-api.ts'
+import { createUpstream, type Upstream } from './upstream.ts'
+
+/** Upstream's APIs and the store of presigned parts, over one HTTP client. */
+export type Cloud = {
+  tasks: TaskApi
+  registry: RegistryApi
+  uploads: UploadApi
+  partUploader: PartUploader
+  /** Ends every call and every connection. */
+  close(): Promise<void>
+}
+
+export type CloudDeps = {
+  taskUrl: string
+  registryUrl: string
+  uploadUrl: string
+  /** Plain HTTP and private addresses are allowed. */
+  allowInsecure: boolean
+  userAgent: string
+  now: () => number
+  deadlines: Pick<Deadlines, 'readMs' | 'createMs' | 'partMs'>
+  /** Left out: calls are not counted. */
+  observe: ObserveUpstream | undefined
+}
+
+/** Opens no connection until the first call. */
+export function createCloud(deps: CloudDeps): Cloud {
+  const { allowInsecure, userAgent, now, deadlines, observe } = deps
+  const client = createHttpClient({ allowInsecure })
+  const toUpstream = (baseUrl: string): Upstream => {
+    const upstream = createUpstream(client, baseUrl, { userAgent, now, deadlines })
+    return observe === undefined ? upstream : observeUpstream(upstream, observe, now)
+  }
+  return {
+    tasks: createTaskApi(toUpstream(deps.taskUrl)),
+    registry: createRegistryApi(toUpstream(deps.registryUrl)),
+    uploads: createUploadApi(toUpstream(deps.uploadUrl), { allowInsecure }),
+    partUploader: createPartUploader(client, { now, deadlines }),
+    close: () => client.close(),
+  }
+}

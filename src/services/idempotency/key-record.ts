@@ -1,0 +1,69 @@
+import {
+  type IdempotencyRecord,
+  RECORD_LIFE_MS,
+  type RecordOf,
+  readRecord,
+  toEndedRecord,
+  writeRecord,
+} from '../../domain/idempotency.ts'
+import type { FinishedTask } from '../../domain/task.ts'
+import type { Store } from '../../store/store.ts'
+import type { CreatedTask } from './create-operation.ts'
+import { claimTask } from './task-claims.ts'
+
+/** A record and its text in the store, by which it can be replaced as long as no other request has done so. */
+export type StoredRecord<Kind extends IdempotencyRecord = IdempotencyRecord> = { record: Kind; text: string }
+
+/** The record of one key in the store: every change is a compare-and-set. Everything throws `store_unavailable`. */
+export class KeyRecord {
+  readonly #store: Store
+  readonly #recordKey: string
+
+  constructor(store: Store, recordKey: string) {
+    this.#store = store
+    this.#recordKey = recordKey
+  }
+
+  async read(): Promise<StoredRecord | undefined> {
+    const text = await this.#store.get('idempotency', this.#recordKey)
+    return text === undefined ? undefined : { record: readRecord(text), text }
+  }
+
+  /** Puts `next` in place of `current`, or first; false when another request wrote in the meantime. */
+  async replace(current: StoredRecord | undefined, next: StoredRecord): Promise<boolean> {
+    const expiresAtMs = next.record.startedAtMs + RECORD_LIFE_MS
+    if (current !== undefined) {
+      return this.#store.replace('idempotency', this.#recordKey, current.text, next.text, expiresAtMs)
+    }
+    const other = await this.#store.claim('idempotency', this.#recordKey, next.text, expiresAtMs)
+    return other === undefined
+  }
+
+  /** Takes the record away, unless another request wrote in the meantime. */
+  async delete({ text }: StoredRecord): Promise<void> {
+    await this.#store.delete('idempotency', this.#recordKey, text)
+  }
+
+  /** Claims a task for this key; false when another key has it. */
+  claimTask(taskID: string, startedAtMs: number): Promise<boolean> {
+    return claimTask(this.#store, this.#recordKey, taskID, startedAtMs)
+  }
+
+  /** The task of the record. Its end is kept with the record, once, when it is saved. */
+  toTask(stored: StoredRecord<RecordOf<'created' | 'ended'>>, isReplayed: boolean): CreatedTask {
+    const { record } = stored
+    const { taskID, createdAtMs, answer } = record
+    const finished = record.state === 'ended' ? record.end : undefined
+    let isSaved = finished !== undefined
+    const saveOutcome = (task: FinishedTask): void => {
+      const ended = record.state === 'created' && !isSaved ? toEndedRecord(record, task) : undefined
+      isSaved = true
+      if (ended !== undefined) this.replace(stored, toStored(ended)).catch(() => {})
+    }
+    return { taskID, createdAtMs, answer: Buffer.from(answer), isReplayed, finished, saveOutcome }
+  }
+}
+
+export function toStored<Kind extends IdempotencyRecord>(record: Kind): StoredRecord<Kind> {
+  return { record, text: writeRecord(record) }
+}
