@@ -1,7 +1,7 @@
 import type { Credential } from '../../cloud/credential.ts'
+import { toFailure } from '../../errors.ts'
 import type { PageQuery, ReadPage } from '../tasks/list-scan.ts'
 import { PollBudget } from './poll-budget.ts'
-import { toPollFailure } from './poll-failures.ts'
 import { PollPlan } from './poll-plan.ts'
 import { PollResults } from './poll-results.ts'
 import { PollSchedule } from './poll-schedule.ts'
@@ -137,7 +137,7 @@ export class CredentialPoller {
     } catch (error) {
       task.poll = undefined
       if (cancel.signal.aborted) this.#budget.abandoned()
-      else this.#results.onPollError(poll, toPollFailure(error), now())
+      else this.#results.onPollError(poll, toFailure(error), now())
     }
     this.#schedule.pollAgain(task, now())
     if (isFetch) this.#plan.endFetch()
@@ -157,7 +157,7 @@ export class CredentialPoller {
       if (!cancel.signal.aborted) this.#results.onPage(page, now())
     } catch (error) {
       if (cancel.signal.aborted) this.#budget.abandoned()
-      else this.#results.onPageError(toPollFailure(error), startedAtMs, now())
+      else this.#results.onPageError(toFailure(error), startedAtMs, now())
     }
     // All waiters have left. One that has joined since may have found a probe under way, and set no timer.
     if (cancel.signal.aborted) this.#setTimer()

@@ -1,9 +1,4 @@
-import { type Failure, GatewayError } from '../../errors.ts'
-
-/** Why a poll was rejected. */
-export function toPollFailure(error: unknown): Failure {
-  return error instanceof GatewayError ? error.failure : { code: 'internal' }
-}
+import type { Failure } from '../../errors.ts'
 
 /** Whether a failure is about upstream as a whole, not only about the task or page that was asked for. */
 export function isOutage(failure: Failure): boolean {
