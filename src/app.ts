@@ -6,6 +6,7 @@ import { registerCors } from './http/access/cors.ts'
 import { limitFailedAuth } from './http/access/failed-auth.ts'
 import { createOptionalCaller } from './http/access/optional-caller.ts'
 import { setRateLimitHeaders } from './http/access/rate-limit-fields.ts'
+import { FORM_LOGGING, registerForms } from './http/body/form-reader.ts'
 import { openApiDocument, registerOpenApi } from './http/openapi/openapi.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
@@ -48,7 +49,7 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
   const app = createServer({
     logger: parts.logger,
     trustProxy: config.trustProxy,
-    bodyDeadlineMs: deadlines.bodyMs,
+    bodyDeadlines: { bodyMs: deadlines.bodyMs, bodyIdleMs: deadlines.bodyIdleMs },
   })
   const routes = collectRoutes(app)
   const metricsServer = metrics && registerMetrics(app, metrics, graph)
@@ -61,8 +62,7 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
 
   const { keepAliveMs } = deadlines
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
-  const fileParts = { uploads, bodyIdleMs: deadlines.bodyIdleMs }
-  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, ...fileParts }
+  const runParts = { runs, waits, maxBodyBytes: config.maxBodyBytes, uploads }
   const mcp = createMcpEndpoint({ ...parts, ...graph, waits, keepAliveMs, log: parts.logger })
 
   // Open to everyone.
@@ -77,8 +77,13 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
     surface.addHook('onRequest', authenticate(entry))
     surface.addHook('onSend', setRateLimitHeaders(limits))
 
-    surface.route(postRun(runParts))
-    surface.route(postFunctionRun({ ...runParts, functions }))
+    // The routes that take forms beside JSON, or nothing else.
+    surface.register(async (forms) => {
+      registerForms(forms)
+      forms.route(postRun(runParts))
+      forms.route(postFunctionRun({ ...runParts, functions }))
+      forms.route(postFiles(uploads))
+    }, FORM_LOGGING)
     surface.route(listFunctions(functions))
     surface.route(functionDetail(functions))
     surface.route(postTask(runParts))
@@ -92,8 +97,7 @@ export function buildApp(config: Config, parts: AppDeps): Gateway {
     surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
     surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
 
-    surface.route(postFiles(fileParts))
-    surface.route(putFile(fileParts))
+    surface.route(putFile(uploads))
 
     nativeSurface(surface, graph, runParts)
     surface.route(postMcp({ ...config, mcp }))

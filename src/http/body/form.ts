@@ -8,11 +8,9 @@ import type { ByteSource } from '../../services/files/file-intake.ts'
 import type { SentFile, UploadedFile, Uploads } from '../../services/files/uploads.ts'
 import type { HttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf, parseSize } from '../request/file-size.ts'
-import { headerOf } from '../request/request-headers.ts'
-import { BodyReader } from './body-reader.ts'
+import { malformed } from './form-outline.ts'
+import { type FormPart, FormReader } from './form-reader.ts'
 import { mediaTypeOf, refuseEncodedBody } from './json-body.ts'
-import { type FormPart, MultipartReader, malformed } from './multipart.ts'
-import { parseBoundary } from './part-head.ts'
 
 const MAX_FILES = 64
 const MAX_FIELDS = 100
@@ -45,8 +43,6 @@ export type Form = {
 
 export type FormOptions = {
   uploads: Uploads
-  /** How long the body may stand still while it is waited for. */
-  bodyIdleMs: number
   /** The text field that is no input but declares the size of the file after it; left out: `size`. `null`: none. */
   sizeField?: string | null
   /** Longest values of fields, in bytes, where 64 KiB is not the limit. */
@@ -73,20 +69,15 @@ export async function receiveForm(
   if (!isForm(request)) {
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
-  const boundary = parseBoundary(headerOf(request, 'content-type') ?? '')
   const intake = new FormIntake(context, options, declaredSizeOf(request))
   options.uploads.admit()
-  const body = new BodyReader(request, reply, options.bodyIdleMs)
-  const reader = new MultipartReader(body, boundary)
-  const length = request.headers['content-length']
+  const reader = new FormReader(request, reply)
   try {
-    for (let part = await reader.next(); part !== undefined; part = await reader.next()) {
-      const rest = length === undefined ? -1 : Number(length) - part.offset - reader.closingBytes
-      await intake.take(part, rest < 0 ? undefined : rest)
-    }
+    for (let part = await reader.next(); part !== undefined; part = await reader.next())
+      await intake.take(part)
     return intake.finish()
   } catch (error) {
-    body.stop()
+    reader.stop()
     throw error
   }
 }
@@ -109,10 +100,10 @@ class FormIntake {
     this.#declaredBytes = declaredBytes
   }
 
-  /** Reads a part to its end; `restBytes` is what it has if nothing follows it. */
-  async take(part: FormPart, restBytes: number | undefined): Promise<void> {
-    if (part.head.filename === undefined) await this.#takeField(part)
-    else await this.#takeFile(part, part.head.filename, restBytes)
+  /** Reads a part to its end. */
+  async take(part: FormPart): Promise<void> {
+    if (part.filename === undefined) await this.#takeField(part)
+    else await this.#takeFile(part, part.filename)
   }
 
   finish(): Form {
@@ -125,7 +116,7 @@ class FormIntake {
     }
   }
 
-  async #takeField({ head: { name }, body }: FormPart): Promise<void> {
+  async #takeField({ name, body }: FormPart): Promise<void> {
     this.#fieldCount += 1
     if (this.#fieldCount > MAX_FIELDS) throw tooMany('fields', MAX_FIELDS)
     const value = await readValue(name, body, this.#options.valueLimits?.[name] ?? MAX_VALUE_BYTES)
@@ -137,18 +128,14 @@ class FormIntake {
     if (this.#options.hash) this.#hash.update(JSON.stringify([name, value.toString('utf8')]))
   }
 
-  async #takeFile(
-    { head: { name: field }, body }: FormPart,
-    filename: string,
-    restBytes: number | undefined,
-  ) {
+  async #takeFile({ name: field, body, expectedBytes }: FormPart, filename: string): Promise<void> {
     const first = await body.next()
     // A browser sends an input where no file was chosen as a file without name and bytes.
     if (filename === '' && first === undefined) return
     requireScope(this.#context.caller, 'files:write')
     if (this.#files.length >= MAX_FILES) throw tooMany('files', MAX_FILES)
     const name = filename === '' ? NAMELESS : toFileName(filename)
-    if (name === undefined) throw malformed('A part has a file name that is none.')
+    if (name === undefined) throw malformed('Invalid file name.')
     const declaredBytes = this.#declaredBytes
     this.#declaredBytes = undefined
     const { uploads, hash = false, onProgress } = this.#options
@@ -156,7 +143,7 @@ class FormIntake {
       name,
       source: { next: once(first, body) },
       declaredBytes,
-      expectedBytes: restBytes,
+      expectedBytes,
       hash,
       onProgress: (sentBytes, totalBytes) => onProgress?.({ field, sent: sentBytes, total: totalBytes }),
     })

@@ -16,8 +16,6 @@ declare module 'fastify' {
     scope?: Scope | 'any-caller' | 'public'
     /** Answers the methods that a route does not take; stands in no table. */
     isFallback?: true
-    /** Milliseconds for a body that is held in memory; set by `createServer` for every route. */
-    bodyDeadlineMs?: number
   }
 }
 

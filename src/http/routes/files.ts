@@ -13,8 +13,6 @@ import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf } from '../request/file-size.ts'
 import { invalidHeader } from '../request/request-headers.ts'
 
-export type FileRouteDeps = { uploads: Uploads; bodyIdleMs: number }
-
 /** The JSON body of a native init is a few short members. */
 const INIT_BODY_LIMIT_BYTES = 64 * 1024
 
@@ -36,7 +34,7 @@ const SizeHeader = Type.Object({
 })
 
 /** `POST /files`: one or more files as a form. */
-export function postFiles(parts: FileRouteDeps): Route {
+export function postFiles(uploads: Uploads): Route {
   return defineRoute({
     method: 'POST',
     url: '/files',
@@ -59,7 +57,7 @@ export function postFiles(parts: FileRouteDeps): Route {
       response: { 201: json('The files are there, for a day.', Files), ...problems(402, 408, 413, 415, 422) },
     },
     handler: async (request, reply) => {
-      const form = await receiveForm(toHttpExchange(request, reply), parts)
+      const form = await receiveForm(toHttpExchange(request, reply), { uploads })
       const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
       if (errors.length === 0 && form.fileFields.length === 0)
         errors.push({ path: '', message: 'has no file' })
@@ -73,7 +71,7 @@ export function postFiles(parts: FileRouteDeps): Route {
 }
 
 /** `PUT /files/{name}`: one file as the raw body. */
-export function putFile({ uploads, bodyIdleMs }: FileRouteDeps): Route {
+export function putFile(uploads: Uploads): Route {
   return defineRoute({
     method: 'PUT',
     url: '/files/:name',
@@ -102,7 +100,7 @@ export function putFile({ uploads, bodyIdleMs }: FileRouteDeps): Route {
       }
       refuseTooLarge(length, uploads.limitBytes(context))
       uploads.admit()
-      const body = new BodyReader(request, reply, bodyIdleMs)
+      const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
         const sent = await uploads.send(context, file)

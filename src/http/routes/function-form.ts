@@ -15,7 +15,7 @@ const SIZE_FIELD = 'size'
  * is complete when this resolves; `events` tells of them. Throws `GatewayError`.
  */
 export async function receiveFunctionForm(
-  { functions, uploads, bodyIdleMs }: Omit<RunFormDeps, 'maxBodyBytes'> & { functions: NamedFunctions },
+  { functions, uploads }: Omit<RunFormDeps, 'maxBodyBytes'> & { functions: NamedFunctions },
   name: string,
   exchange: HttpExchange,
   events: RunEvents | undefined,
@@ -23,7 +23,6 @@ export async function receiveFunctionForm(
   const block = await functions.blockOf(exchange.context, name)
   const form = await receiveForm(exchange, {
     uploads,
-    bodyIdleMs,
     // An input of that name is an input: sizes are then declared by the header alone.
     sizeField: block?.inputs.has(SIZE_FIELD) ? null : SIZE_FIELD,
     hash: idempotencyKeyOf(exchange.request) !== undefined,

@@ -11,20 +11,19 @@ const INPUTS_FIELD = 'inputValues'
 const TEXT_FIELDS: ReadonlySet<string> = new Set(['type', 'packageName', 'packageVersion', 'blockName'])
 
 /** What a run's form is read with; `maxBodyBytes` is the limit of its JSON. */
-export type RunFormDeps = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBodyBytes: number }
+export type RunFormDeps = Pick<FormOptions, 'uploads'> & { maxBodyBytes: number }
 
 /**
  * The create of a run out of a form: text fields as `POST /run` has members, each file's URL as the input of
  * its field's name. Every upload is complete when this resolves; `events` tells of them.
  */
 export async function receiveRunForm(
-  { uploads, bodyIdleMs, maxBodyBytes }: RunFormDeps,
+  { uploads, maxBodyBytes }: RunFormDeps,
   exchange: HttpExchange,
   events: RunEvents | undefined,
 ): Promise<PreparedCreate> {
   const form = await receiveForm(exchange, {
     uploads,
-    bodyIdleMs,
     valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
     hash: idempotencyKeyOf(exchange.request) !== undefined,
     onProgress: (progress) => events?.send('upload', progress),
