@@ -58,7 +58,7 @@ export type AppDeps = {
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
 /** How much of it may be read ahead; the rest is room for the largest part that is held (domain/upload-plan.ts). */
-const AHEAD_SHARE = 3 / 4
+const READ_AHEAD_SHARE = 3 / 4
 
 /** Everything below HTTP, wired up. */
 export type Graph = {
@@ -129,7 +129,7 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
   const spool = createSpool(parts.spoolDirectory ?? tmpdir())
   const { maxUploadBytes } = config
   const budgets = createUploadBudgets(parts.uploadMemoryBytes ?? UPLOAD_MEMORY_BYTES, deadlines.uploadRoomMs)
-  const uploadParts = { api: cloud.uploads, store: cloud.parts, ...budgets, spool, owners, drain }
+  const uploadParts = { api: cloud.uploads, partUploader: cloud.parts, ...budgets, spool, owners, drain }
 
   return {
     deadlines,
@@ -158,7 +158,7 @@ export function buildGraph(config: Config, parts: AppDeps, metrics: Metrics | un
 function createUploadBudgets(limitBytes: number, maxWaitMs: number) {
   return {
     budget: createMemoryBudget({ limitBytes, maxWaitMs }),
-    aheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
+    readAheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * READ_AHEAD_SHARE), maxWaitMs }),
   }
 }
 

@@ -6,7 +6,7 @@ const MAX_JSON_DEPTH = 100
 /** More members than any real body has: each costs a hundred times its bytes to be taken apart. */
 export const MAX_JSON_MEMBERS = 10_000
 
-/** Where the value of one top-level member stands in the text it was read from, byte for byte. */
+/** One top-level member: its name, and its value's bytes as they are in the text. */
 export type JsonMember = { name: string; bytes: Buffer }
 
 /** A JSON object as it came: its bytes, its parsed value, and its top-level members as bytes. */
@@ -30,7 +30,7 @@ const BACKSLASH = 0x5c
 const COLON = 0x3a
 const COMMA = 0x2c
 
-/** `"__proto__":` in any spelling: no honest input has it, and it poisons whoever merges objects. */
+/** `"__proto__":` in any spelling: no honest input has it, and it poisons code that merges objects. */
 const PROTO_MEMBER =
   /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0074)(?:o|\\u006f)(?:_|\\u005f){2}"\s*:/i
 
@@ -47,7 +47,7 @@ export function parseJsonObject(bytes: Buffer): JsonObject {
   }
   const names = new Set<string>()
   for (const { name } of object.members) {
-    if (names.has(name)) throw new JsonError('A name stands twice at the top level of the body.')
+    if (names.has(name)) throw new JsonError('A name appears more than once at the top level of the body.')
     names.add(name)
   }
   return object
@@ -74,7 +74,7 @@ export function isJsonObject(value: unknown): value is { readonly [name: string]
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The bytes of the member of that name, or undefined; of one that stands twice the last, as parsers have it. */
+/** The bytes of the member of that name, or undefined; of one that appears more than once the last, as parsers have it. */
 export function memberBytes(object: JsonObject, name: string): Buffer | undefined {
   return object.members.findLast((member) => member.name === name)?.bytes
 }
@@ -107,6 +107,32 @@ export function arrayElements(bytes: Buffer): Buffer[] {
     }
   }
   return elements
+}
+
+/** An object out of members whose values are JSON already; they stay as they are, byte for byte. */
+export function joinMembers(members: readonly JsonMember[]): Buffer {
+  return join(
+    members.map(({ name, bytes }) => [Buffer.from(`${JSON.stringify(name)}:`), bytes]),
+    '{}',
+  )
+}
+
+/** An array out of elements that are JSON already. */
+export function joinElements(elements: readonly Buffer[]): Buffer {
+  return join(
+    elements.map((element) => [element]),
+    '[]',
+  )
+}
+
+/** A value as JSON. */
+export function toJsonBytes(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function join(items: readonly Buffer[][], brackets: '{}' | '[]'): Buffer {
+  const pieces = items.flatMap((item, at) => (at === 0 ? item : [Buffer.from(','), ...item]))
+  return Buffer.concat([Buffer.from(brackets.charAt(0)), ...pieces, Buffer.from(brackets.charAt(1))])
 }
 
 /** The index of the quote that ends the string beginning at `start`, or the text's length. */

@@ -80,7 +80,7 @@ test('files are URLs, several of one name a list', () => {
 })
 
 test('a text under the name of another field is refused', () => {
-  const problems = [{ path: '/text', message: 'stands more than once' }]
+  const problems = [{ path: '/text', message: 'appears more than once' }]
   expect(
     toFunctionInputs(
       [

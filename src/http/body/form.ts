@@ -21,7 +21,7 @@ const FINALISED_AT_ONCE = 4
 /** The text field that says how large the file after it is. */
 const SIZE_FIELD = 'size'
 
-/** What a file is called whose sender gave it no name. */
+/** The name of a file that was sent without one. */
 const NAMELESS = 'file'
 
 /** A text field: its bytes as they came, known to be UTF-8. */
@@ -29,21 +29,21 @@ export type FormField = { name: string; value: Buffer }
 export type FormFile = UploadedFile & { field: string }
 
 /**
- * A form that has come in whole, every byte of its files in the store, everything in the order it came.
- * `sha256` is there if hashing was asked for: of names and contents, whatever the boundary was.
+ * A form that was read to its end, every byte of its files in the store, in the order of the form.
+ * `sha256` is there if hashing was asked for: of names and contents, so it does not depend on the boundary.
  */
 export type Form = {
   fields: readonly FormField[]
   /** The name of each file's field. */
   fileFields: readonly string[]
   sha256: string | undefined
-  /** Gives the files their URLs; for when nothing else is wrong with the form. Throws `GatewayError`. */
+  /** Gives the files their URLs; to be called when nothing else is wrong with the form. Throws `GatewayError`. */
   finalise(): Promise<FormFile[]>
 }
 
 export type FormOptions = {
   uploads: Uploads
-  /** The text field that is no input but declares the size of the file after it; left out: `size`. `null`: none. */
+  /** The text field that declares the size of the file after it; left out: `size`. `null`: none. */
   sizeField?: string | null
   /** Longest values of fields, in bytes, where 64 KiB is not the limit. */
   valueLimits?: Readonly<Record<string, number>>
@@ -82,7 +82,7 @@ export async function receiveForm(
   }
 }
 
-/** What has come of a form so far. */
+/** What was read of a form so far. */
 class FormIntake {
   readonly #context: RequestContext
   readonly #options: FormOptions
@@ -107,7 +107,7 @@ class FormIntake {
   }
 
   finish(): Form {
-    if (this.#declaredBytes !== undefined) throw malformed('A size was declared, and no file follows.')
+    if (this.#declaredBytes !== undefined) throw malformed('A size was declared, but no file follows.')
     return {
       fields: this.#fields,
       fileFields: this.#files.map(({ field }) => field),

@@ -17,7 +17,7 @@ export async function readJsonObject(
   return toJsonObject(await readJsonBytes(request, reply, limitBytes))
 }
 
-/** Reads a body that is announced as JSON and not looked at yet. Throws 400, 408, 413 or 415. */
+/** Reads a body that is announced as JSON, without parsing it. Throws 400, 408, 413 or 415. */
 export async function readJsonBytes(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -13,7 +13,7 @@ const MAX_HELD_BYTES = 2 * 2 ** 20
  */
 export function probeWhilePaused(body: IncomingMessage, heldBytes: () => number): () => void {
   const probe = setInterval(() => {
-    // Whoever paused it pauses it again after the next chunk.
+    // It is paused again after the next chunk, by the same code as before.
     if (body.isPaused() && heldBytes() < MAX_HELD_BYTES) body.resume()
   }, PROBE_MS)
   const stop = () => clearInterval(probe)

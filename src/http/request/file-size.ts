@@ -11,6 +11,6 @@ export function declaredSizeOf(request: FastifyRequest): number | undefined {
 /** A whole number of bytes; `path` is where it was said. Throws `invalid_request`. */
 export function parseSize(text: string, path: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text)
-  const errors = [{ path, message: 'is no whole number of bytes' }]
-  throw new GatewayError({ code: 'invalid_request', detail: 'A declared size is no size.', errors })
+  const errors = [{ path, message: 'must be a whole number of bytes' }]
+  throw new GatewayError({ code: 'invalid_request', detail: 'Invalid declared size.', errors })
 }

@@ -29,7 +29,7 @@ const Files = Type.Object({ files: Type.Array(Type.Object({ field: Type.String()
 const FileBytes = Type.String({ format: 'binary' })
 const SizeHeader = Type.Object({
   'X-File-Size': Type.Optional(
-    Type.String({ description: 'Bytes of the (first) file, where its size can not be seen otherwise.' }),
+    Type.String({ description: 'Bytes of the (first) file, where its size is not known otherwise.' }),
   ),
 })
 
@@ -58,11 +58,11 @@ export function postFiles(uploads: Uploads): Route {
     },
     handler: async (request, reply) => {
       const form = await receiveForm(toHttpExchange(request, reply), { uploads })
-      const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
+      const errors = form.fields.map(({ name }) => ({ path: name, message: 'must be a file' }))
       if (errors.length === 0 && form.fileFields.length === 0)
-        errors.push({ path: '', message: 'has no file' })
+        errors.push({ path: '', message: 'must have a file' })
       if (errors.length > 0) {
-        throw new GatewayError({ code: 'invalid_request', detail: 'The form is not as documented.', errors })
+        throw new GatewayError({ code: 'invalid_request', detail: 'Invalid form.', errors })
       }
       const files = await form.finalise()
       return reply.code(201).send({ files: files.map((file) => ({ field: file.field, ...toFile(file) })) })
@@ -88,15 +88,17 @@ export function putFile(uploads: Uploads): Route {
     handler: async (request, reply) => {
       const { name } = request.params
       if (!isFileName(name)) {
-        const errors = [{ path: 'name', message: 'is no file name' }]
-        throw new GatewayError({ code: 'invalid_request', detail: 'The name is not as documented.', errors })
+        const errors = [
+          { path: 'name', message: 'must be a file name without slashes or control characters' },
+        ]
+        throw new GatewayError({ code: 'invalid_request', detail: 'Invalid file name.', errors })
       }
       refuseEncodedBody(request)
       const context = toContext(request, reply)
       const declaredBytes = declaredSizeOf(request)
       const length = lengthOf(request.headers)
       if (declaredBytes !== undefined && length !== undefined && declaredBytes !== length) {
-        throw invalidHeader('x-file-size', 'is not the length of the body')
+        throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
       uploads.admit()
