@@ -191,7 +191,7 @@ async function initUpload(api: Api, bytes: number): Promise<Ticket> {
   return ((await answer.json()) as { data: Ticket }).data
 }
 
-/** The same ticket for someone who reaches the store by another address. */
+/** The same ticket for a client that reaches the store by another address. */
 function rebase(ticket: Ticket, base: string): Ticket {
   const urls = Object.entries(ticket.presigned_urls).map(([part, text]) => {
     const { pathname, search } = new URL(text)

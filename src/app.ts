@@ -6,6 +6,7 @@ import { registerCors } from './http/access/cors.ts'
 import { limitFailedAuth } from './http/access/failed-auth.ts'
 import { createOptionalCaller } from './http/access/optional-caller.ts'
 import { setRateLimitHeaders } from './http/access/rate-limit-fields.ts'
+import { FORM_LOGGING, registerForms } from './http/body/form-reader.ts'
 import { openApiDocument, registerOpenApi } from './http/openapi/openapi.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
@@ -47,7 +48,8 @@ export function buildApp(config: Config, deps: AppDeps): Gateway {
   const graph = buildGraph(config, deps, metrics)
   const { deadlines, drain, waitSlots, poller, callerRegistry, identify, limits, uploads } = graph
 
-  const app = createServer({ logger, trustProxy, bodyDeadlineMs: deadlines.bodyMs })
+  const { bodyMs, bodyIdleMs } = deadlines
+  const app = createServer({ logger, trustProxy, bodyDeadlines: { bodyMs, bodyIdleMs } })
   const routes = collectRoutes(app)
   const metricsServer = metrics && registerMetrics(app, metrics, graph)
   // Whether pages of an origin may talk to the gateway at all: for every caller, or for some.
@@ -97,18 +99,22 @@ function surfaceRoutes(
 ): void {
   const { limits, tasks, functions, runs, uploads } = graph
   const { host, allowedOrigins, maxBodyBytes } = config
-  const { bodyIdleMs, keepAliveMs } = graph.deadlines
+  const { keepAliveMs } = graph.deadlines
   const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
-  const runDeps = { runs, waits, maxBodyBytes, uploads, bodyIdleMs }
-  const fileDeps = { uploads, bodyIdleMs }
+  const runDeps = { runs, waits, maxBodyBytes, uploads }
   const { version, logger: log } = deps
   const mcp = createMcpEndpoint({ version, log, keepAliveMs, runs, waits, tasks, uploads, functions })
 
   surface.addHook('onRequest', authenticate(access))
   surface.addHook('onSend', setRateLimitHeaders(limits))
 
-  surface.route(postRun(runDeps))
-  surface.route(postFunctionRun(runDeps, functions))
+  // The routes that take forms.
+  surface.register(async (forms) => {
+    registerForms(forms)
+    forms.route(postRun(runDeps))
+    forms.route(postFunctionRun(runDeps, functions))
+    forms.route(postFiles(uploads))
+  }, FORM_LOGGING)
   surface.route(listFunctions(functions))
   surface.route(functionDetail(functions))
   surface.route(postTask({ runs, maxBodyBytes }))
@@ -122,8 +128,7 @@ function surfaceRoutes(
   surface.route(setQueuePaused(tasks, true, { url: '/queue/pause', tag: 'queue' }))
   surface.route(setQueuePaused(tasks, false, { url: '/queue/resume', tag: 'queue' }))
 
-  surface.route(postFiles(fileDeps))
-  surface.route(putFile(fileDeps))
+  surface.route(putFile(uploads))
 
   nativeRoutes(surface, graph, maxBodyBytes)
   surface.route(postMcp({ mcp, host, maxBodyBytes, allowedOrigins }))

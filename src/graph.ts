@@ -53,7 +53,7 @@ export type AppDeps = {
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
 /** How much of it may be read ahead; the rest is room for the largest part that is held (domain/upload-plan.ts). */
-const AHEAD_SHARE = 3 / 4
+const READ_AHEAD_SHARE = 3 / 4
 
 /** What a create may take besides its call upstream: writing records, and its turn in a busy process. */
 const CREATE_MARGIN_MS = 5_000
@@ -204,9 +204,9 @@ function buildUploads(
 ): Uploads {
   return createUploads({
     api: cloud.uploads,
-    store: cloud.partUploader,
+    partUploader: cloud.partUploader,
     budget: createMemoryBudget({ limitBytes, maxWaitMs }),
-    aheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * AHEAD_SHARE), maxWaitMs }),
+    readAheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * READ_AHEAD_SHARE), maxWaitMs }),
     spool,
     owners,
     drain,

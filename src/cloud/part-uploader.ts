@@ -3,20 +3,20 @@ import { parseRetryAfterMs } from '../domain/polling.ts'
 import type { Failure } from '../errors.ts'
 import { type HttpAnswer, type HttpClient, TransportError } from './http-client.ts'
 
-/** Longest answer that is taken from the store; nothing in it is used. */
+/** Longest answer that is taken from the store; its content is not used. */
 const MAX_ANSWER_BYTES = 256 * 1024
 
-/** The rate below which a store counts as stalled; a part has so long, and `partMs` more. */
+/** The rate below which a store counts as stalled: a part may take as long as at this rate, and `partMs` more. */
 const SLOWEST_BYTES_PER_MS = 256
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5
 
-/** Statuses that say nothing against the same part being sent again. */
-const WORTH_RETRYING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+/** Statuses after which the same part may be sent again. */
+const RETRYABLE: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 
-/** What became of one try to store a part. */
+/** The outcome of one try to store a part. */
 export type PartOutcome =
-  /** `wasSent`: every byte was handed to the connection, which holds at most the last chunk any more. */
+  /** `wasSent`: every byte was handed to the connection, which still holds at most the last chunk. */
   | { kind: 'stored'; wasSent: boolean }
   | { kind: 'failed'; failure: Failure; mayRetry: boolean; retryAfterMs: number | undefined }
 
@@ -29,9 +29,12 @@ export type PartUploader = {
   put(part: Part, signal: AbortSignal): Promise<PartOutcome>
 }
 
-export type PartStoreOptions = { now: () => number; deadlines: Pick<Deadlines, 'partMs'> }
+export type PartUploaderOptions = { now: () => number; deadlines: Pick<Deadlines, 'partMs'> }
 
-export function createPartUploader(client: HttpClient, { now, deadlines }: PartStoreOptions): PartUploader {
+export function createPartUploader(
+  client: HttpClient,
+  { now, deadlines }: PartUploaderOptions,
+): PartUploader {
   return {
     put: async ({ url, chunks, bytes }, signal) => {
       let wasSent = false
@@ -60,7 +63,7 @@ export function createPartUploader(client: HttpClient, { now, deadlines }: PartS
   }
 }
 
-/** All that goes with a part: the URL is its only right. */
+/** All headers of a part: its URL is its only credential. */
 function partHeaders(bytes: number): string[] {
   return [
     'content-type',
@@ -74,14 +77,14 @@ function partHeaders(bytes: number): string[] {
 
 function toFailedOutcome({ status, headers }: HttpAnswer, nowMs: number): PartOutcome {
   const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs)
-  const mayRetry = WORTH_RETRYING.has(status)
+  const mayRetry = RETRYABLE.has(status)
   if (status === 503 || status === 429) {
     const seconds = retryAfterMs === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.ceil(retryAfterMs / 1000)
     const failure: Failure = { code: 'upstream_unavailable', retryAfterSeconds: Math.max(1, seconds) }
     return { kind: 'failed', failure, mayRetry, retryAfterMs }
   }
   if (status >= 400 && status <= 599) {
-    // The whole upload may be sent anew whatever became of this one.
+    // The whole upload may be repeated, whether or not this part may be.
     return { kind: 'failed', failure: { code: 'upstream_error', retryable: true }, mayRetry, retryAfterMs }
   }
   const detail = 'The file store gave a status that is not as documented.'

@@ -4,7 +4,7 @@ import { toUploadPlan, type UploadPlan } from '../domain/upload-plan.ts'
 import { GatewayError } from '../errors.ts'
 import { type CallContext, type Upstream, type UpstreamAnswer, unreadable } from './upstream.ts'
 
-/** A file to upload, as upstream is told of it. */
+/** A file to upload, as it is described to upstream. */
 export type NewUpload = {
   sizeBytes: number
   /** With its dot, or empty. */
@@ -35,7 +35,7 @@ export function createUploadApi(upstream: Upstream, options: { allowInsecure: bo
   return {
     init: async (context, upload) => {
       const body = toInitBody(upload)
-      // An upload that was begun and is not used costs nobody anything, so a broken connection may be retried.
+      // An upload that was begun and is not used costs nothing, so a broken connection may be retried.
       const answer = await init(context, body).catch((error: unknown) => {
         if (!isUnreachable(error) || context.signal?.aborted) throw error
         return init(context, body)

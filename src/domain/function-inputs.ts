@@ -1,7 +1,14 @@
 import type { BlockSchema } from './block-schema.ts'
 import { toPointer, UNKNOWN_INPUT } from './input-check.ts'
 import type { Issue } from './issue.ts'
-import { isJsonObject, JsonError, type JsonObject, parseJsonObject } from './json.ts'
+import {
+  isJsonObject,
+  JsonError,
+  type JsonObject,
+  joinMembers,
+  parseJsonObject,
+  toJsonBytes,
+} from './json.ts'
 import type { JsonSchema } from './json-schema.ts'
 import type { FunctionConfig } from './named-function.ts'
 
@@ -18,14 +25,14 @@ export function mergeInputs({ inputs: defaults, fixed }: FunctionConfig, inputs:
   const filled = Object.entries(defaults).filter(([name]) => !given.has(name))
   return joinMembers([
     ...members,
-    ...[...filled, ...Object.entries(fixed)].map(([name, value]) => ({ name, bytes: toBytes(value) })),
+    ...[...filled, ...Object.entries(fixed)].map(([name, value]) => ({ name, bytes: toJsonBytes(value) })),
   ])
 }
 
 /** The values of the configuration as inputs, so that they can be checked as a caller's are. */
 export function toConfiguredInputs({ inputs, fixed }: FunctionConfig): JsonObject {
   const value = { ...inputs, ...fixed }
-  const members = Object.entries(value).map(([name, item]) => ({ name, bytes: toBytes(item) }))
+  const members = Object.entries(value).map(([name, item]) => ({ name, bytes: toJsonBytes(item) }))
   return { bytes: joinMembers(members), value, members }
 }
 
@@ -73,12 +80,12 @@ function toMember(group: readonly FormField[], schema: JsonSchema): Buffer | str
   const takesText = types === undefined || types.has('string')
   const [first] = group
   if (first !== undefined && group.length === 1 && 'text' in first) {
-    return takesText ? toBytes(first.text) : toJsonValue(first.text, types)
+    return takesText ? toJsonBytes(first.text) : toJsonValue(first.text, types)
   }
   const urls = group.flatMap((field) => ('url' in field ? [field.url] : []))
   if (urls.length !== group.length) return 'appears more than once'
   const isList = urls.length > 1 || (!takesText && types.has('array'))
-  return toBytes(isList ? urls : urls[0])
+  return toJsonBytes(isList ? urls : urls[0])
 }
 
 function toJsonValue(text: string, types: ReadonlySet<string>): Buffer | string {
@@ -106,17 +113,4 @@ function typesOf(schema: JsonSchema, depth = 0): ReadonlySet<string> | undefined
 function typeOf(value: unknown): string {
   if (value === null) return 'null'
   return Array.isArray(value) ? 'array' : typeof value
-}
-
-function joinMembers(members: readonly { name: string; bytes: Buffer }[]): Buffer {
-  const parts: Buffer[] = []
-  for (const { name, bytes } of members) {
-    parts.push(Buffer.from(`${parts.length === 0 ? '{' : ','}${JSON.stringify(name)}:`), bytes)
-  }
-  if (parts.length === 0) parts.push(Buffer.from('{'))
-  return Buffer.concat([...parts, Buffer.from('}')])
-}
-
-function toBytes(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value))
 }

@@ -109,6 +109,32 @@ export function arrayElements(bytes: Buffer): Buffer[] {
   return elements
 }
 
+/** An object out of members whose values are JSON already; they stay as they are, byte for byte. */
+export function joinMembers(members: readonly JsonMember[]): Buffer {
+  return join(
+    members.map(({ name, bytes }) => [Buffer.from(`${JSON.stringify(name)}:`), bytes]),
+    '{}',
+  )
+}
+
+/** An array out of elements that are JSON already. */
+export function joinElements(elements: readonly Buffer[]): Buffer {
+  return join(
+    elements.map((element) => [element]),
+    '[]',
+  )
+}
+
+/** A value as JSON. */
+export function toJsonBytes(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function join(items: readonly Buffer[][], brackets: '{}' | '[]'): Buffer {
+  const pieces = items.flatMap((item, at) => (at === 0 ? item : [Buffer.from(','), ...item]))
+  return Buffer.concat([Buffer.from(brackets.charAt(0)), ...pieces, Buffer.from(brackets.charAt(1))])
+}
+
 /** The index of the quote that ends the string beginning at `start`, or the text's length. */
 function endOfString(bytes: Buffer, start: number): number {
   let at = start + 1

@@ -1,13 +1,13 @@
 import { isJsonObject } from './json.ts'
 import { isUploadID } from './names.ts'
 
-/** As many as S3 and its kin take. */
+/** The most that S3 and compatible stores take. */
 const MAX_PARTS = 10_000
 
-/** As large as S3 and its kin take a part; beyond, upstream is wrong. */
+/** The largest part that S3 and compatible stores take; beyond, upstream is wrong. */
 const MAX_PART_SIZE_BYTES = 5 * 2 ** 30
 
-/** Parts are held in memory to be sent again, so what one really holds is bounded more tightly. */
+/** Parts are held in memory to be sent again, so the bound for those is lower. */
 const MAX_HELD_PART_BYTES = 64 * 2 ** 20
 
 const MAX_URL_LENGTH = 16 * 1024
@@ -28,7 +28,7 @@ export function partBytes(plan: UploadPlan, number: number): number {
 }
 
 /**
- * Reads upstream's answer to an init for a file of `sizeBytes`; undefined when it can't be right. Looks at
+ * Reads upstream's answer to an init for a file of `sizeBytes`; undefined when it can't be right. Checks
  * every number before anything is allocated by it.
  */
 export function toUploadPlan(
@@ -63,7 +63,7 @@ function isWholeNumber(value: unknown, min: number, max: number): value is numbe
   return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
 }
 
-/** Only the form; which address it leads to is looked at when it is connected to. */
+/** Checks the form only; the address is checked when it is connected to. */
 function toPartUrl(text: unknown, { allowInsecure }: { allowInsecure: boolean }): URL | undefined {
   if (typeof text !== 'string' || text.length > MAX_URL_LENGTH || !URL.canParse(text)) return undefined
   const url = new URL(text)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { JsonObject } from '../domain/json.ts'
+import { type JsonObject, joinMembers } from '../domain/json.ts'
 
 /** The argument of every tool that runs something, beside its inputs. */
 export const KEY_ARGUMENT = 'idempotencyKey'
@@ -19,11 +19,6 @@ export function toKeyUse(
 export function withoutMember(input: JsonObject, name: string): JsonObject {
   const members = input.members.filter((member) => member.name !== name)
   if (members.length === input.members.length) return input
-  const texts = members.map((member) =>
-    Buffer.concat([Buffer.from(`${JSON.stringify(member.name)}:`), member.bytes]),
-  )
-  const inner = texts.flatMap((text, index) => (index === 0 ? [text] : [Buffer.from(','), text]))
-  const bytes = Buffer.concat([Buffer.from('{'), ...inner, Buffer.from('}')])
   const { [name]: _taken, ...value } = input.value
-  return { bytes, members, value }
+  return { bytes: joinMembers(members), members, value }
 }

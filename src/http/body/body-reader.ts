@@ -1,43 +1,32 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { GatewayError } from '../../errors.ts'
+import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
 import { sendContinue } from '../request/continue.ts'
+import { probeWhilePaused } from './leave-probe.ts'
 
 /** As much is taken from the connection before it is held back. */
 const HELD_BYTES = 128 * 1024
 
-/**
- * A connection that is not read from is never seen to end: a caller that has left would go unnoticed for as
- * long as its body is held back. So one looks every now and then, which costs a few more bytes in memory.
- */
-const PROBE_MS = 400
-const PROBE_BYTES = 512 * 1024
-const MOST_HELD_BYTES = 2 * 2 ** 20
-
 /** A body that is read chunk by chunk, as fast as its reader takes it. */
 export class BodyReader {
-  readonly #request: FastifyRequest
+  readonly #body: IncomingMessage
   readonly #idleMs: number
+  readonly #stopProbe: () => void
   #chunks: Buffer[] = []
-  #held = 0
+  #heldBytes = 0
   #state: 'open' | 'ended' | 'cut' = 'open'
-  #allowedBytes = HELD_BYTES
-  #probe: NodeJS.Timeout | undefined
   #wake: (() => void) | undefined
-  /** Bytes handed out so far. */
-  bytesRead = 0
 
-  /**
-   * Begins to read: a caller that asked whether it may send is told to go on. `idleMs`: how long the body may
-   * stand still while somebody waits for it.
-   */
-  constructor(request: FastifyRequest, reply: FastifyReply, idleMs: number) {
-    this.#request = request
-    this.#idleMs = idleMs
+  /** Begins to read: a caller that asked whether it may send is told to go on. */
+  constructor(request: FastifyRequest, reply: FastifyReply) {
+    this.#body = request.raw
+    this.#idleMs = bodyDeadlinesOf(request).bodyIdleMs
     sendContinue(request, reply)
-    request.raw.on('data', (chunk: Buffer) => this.#onData(chunk))
-    request.raw.once('end', () => this.#close('ended'))
-    request.raw.once('error', () => this.#close('cut'))
-    request.raw.once('close', () => this.#close('cut'))
+    this.#body.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.#body.once('end', () => this.#close('ended'))
+    this.#body.once('error', () => this.#close('cut'))
+    this.#body.once('close', () => this.#close('cut'))
+    this.#stopProbe = probeWhilePaused(this.#body, () => this.#heldBytes)
   }
 
   /** The next bytes, undefined at the end. Throws `request_timeout`, or `invalid_request` for a body that was cut. */
@@ -45,19 +34,19 @@ export class BodyReader {
     if (this.#chunks.length === 0 && this.#state === 'open') await this.#more()
     const chunk = this.#chunks.shift()
     if (chunk !== undefined) {
-      this.bytesRead += chunk.length
-      this.#held -= chunk.length
+      this.#heldBytes -= chunk.length
       return chunk
     }
     if (this.#state === 'ended') return undefined
-    throw new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' })
+    throw bodyCut()
   }
 
   /** Reads no further; what was not read stays on the connection. */
   stop(): void {
     this.#chunks = []
     this.#close('cut')
-    this.#request.raw.pause()
+    this.#stopProbe()
+    this.#body.pause()
   }
 
   #more(): Promise<void> {
@@ -65,46 +54,31 @@ export class BodyReader {
       const timer = setTimeout(() => {
         this.#wake = undefined
         this.stop()
-        reject(new GatewayError({ code: 'request_timeout', detail: 'The body did not come in time.' }))
+        reject(bodyTooSlow())
       }, this.#idleMs)
       this.#wake = () => {
         clearTimeout(timer)
         resolve()
       }
-      this.#release(HELD_BYTES)
+      this.#body.resume()
     })
   }
 
   #onData(chunk: Buffer): void {
     if (this.#state !== 'open') return
     this.#chunks.push(chunk)
-    this.#held += chunk.length
-    if (this.#held >= this.#allowedBytes) this.#holdBack()
-    this.#stir()
-  }
-
-  #holdBack(): void {
-    this.#request.raw.pause()
-    clearTimeout(this.#probe)
-    if (this.#allowedBytes >= MOST_HELD_BYTES) return
-    this.#probe = setTimeout(() => this.#release(this.#held + PROBE_BYTES), PROBE_MS)
-  }
-
-  /** Reads on until so many bytes are held. */
-  #release(allowedBytes: number): void {
-    clearTimeout(this.#probe)
-    this.#allowedBytes = allowedBytes
-    this.#request.raw.resume()
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes >= HELD_BYTES) this.#body.pause()
+    this.#notify()
   }
 
   #close(state: 'ended' | 'cut'): void {
     if (this.#state !== 'open') return
     this.#state = state
-    clearTimeout(this.#probe)
-    this.#stir()
+    this.#notify()
   }
 
-  #stir(): void {
+  #notify(): void {
     const wake = this.#wake
     this.#wake = undefined
     wake?.()

@@ -8,11 +8,9 @@ import type { ByteSource } from '../../services/files/file-intake.ts'
 import type { SentFile, UploadedFile, Uploads } from '../../services/files/uploads.ts'
 import type { HttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf, parseSize } from '../request/file-size.ts'
-import { headerOf } from '../request/request-headers.ts'
-import { BodyReader } from './body-reader.ts'
+import { malformed } from './form-outline.ts'
+import { type FormPart, FormReader } from './form-reader.ts'
 import { mediaTypeOf, refuseEncodedBody } from './json-body.ts'
-import { type FormPart, MultipartReader, malformed } from './multipart.ts'
-import { parseBoundary } from './part-head.ts'
 
 const MAX_FILES = 64
 const MAX_FIELDS = 100
@@ -23,7 +21,7 @@ const FINALISED_AT_ONCE = 4
 /** The text field that says how large the file after it is. */
 const SIZE_FIELD = 'size'
 
-/** What a file is called whose sender gave it no name. */
+/** The name of a file that was sent without one. */
 const NAMELESS = 'file'
 
 /** A text field: its bytes as they came, known to be UTF-8. */
@@ -31,23 +29,21 @@ export type FormField = { name: string; value: Buffer }
 export type FormFile = UploadedFile & { field: string }
 
 /**
- * A form that has come in whole, every byte of its files in the store, everything in the order it came.
- * `sha256` is there if hashing was asked for: of names and contents, whatever the boundary was.
+ * A form that was read to its end, every byte of its files in the store, in the order of the form.
+ * `sha256` is there if hashing was asked for: of names and contents, so it does not depend on the boundary.
  */
 export type Form = {
   fields: readonly FormField[]
   /** The name of each file's field. */
   fileFields: readonly string[]
   sha256: string | undefined
-  /** Gives the files their URLs; for when nothing else is wrong with the form. Throws `GatewayError`. */
+  /** Gives the files their URLs; to be called when nothing else is wrong with the form. Throws `GatewayError`. */
   finalise(): Promise<FormFile[]>
 }
 
 export type FormOptions = {
   uploads: Uploads
-  /** How long the body may stand still while it is waited for. */
-  bodyIdleMs: number
-  /** The text field that is no input but declares the size of the file after it; left out: `size`. `null`: none. */
+  /** The text field that declares the size of the file after it; left out: `size`. `null`: none. */
   sizeField?: string | null
   /** Longest values of fields, in bytes, where 64 KiB is not the limit. */
   valueLimits?: Readonly<Record<string, number>>
@@ -73,25 +69,20 @@ export async function receiveForm(
   if (!isForm(request)) {
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
-  const boundary = parseBoundary(headerOf(request, 'content-type') ?? '')
   const intake = new FormIntake(context, options, declaredSizeOf(request))
   options.uploads.admit()
-  const body = new BodyReader(request, reply, options.bodyIdleMs)
-  const reader = new MultipartReader(body, boundary)
-  const length = request.headers['content-length']
+  const reader = new FormReader(request, reply)
   try {
-    for (let part = await reader.next(); part !== undefined; part = await reader.next()) {
-      const rest = length === undefined ? -1 : Number(length) - part.offset - reader.closingBytes
-      await intake.take(part, rest < 0 ? undefined : rest)
-    }
+    for (let part = await reader.next(); part !== undefined; part = await reader.next())
+      await intake.take(part)
     return intake.finish()
   } catch (error) {
-    body.stop()
+    reader.stop()
     throw error
   }
 }
 
-/** What has come of a form so far. */
+/** What was read of a form so far. */
 class FormIntake {
   readonly #context: RequestContext
   readonly #options: FormOptions
@@ -109,14 +100,14 @@ class FormIntake {
     this.#declaredBytes = declaredBytes
   }
 
-  /** Reads a part to its end; `restBytes` is what it has if nothing follows it. */
-  async take(part: FormPart, restBytes: number | undefined): Promise<void> {
-    if (part.head.filename === undefined) await this.#takeField(part)
-    else await this.#takeFile(part, part.head.filename, restBytes)
+  /** Reads a part to its end. */
+  async take(part: FormPart): Promise<void> {
+    if (part.filename === undefined) await this.#takeField(part)
+    else await this.#takeFile(part, part.filename)
   }
 
   finish(): Form {
-    if (this.#declaredBytes !== undefined) throw malformed('A size was declared, and no file follows.')
+    if (this.#declaredBytes !== undefined) throw malformed('A size was declared, but no file follows.')
     return {
       fields: this.#fields,
       fileFields: this.#files.map(({ field }) => field),
@@ -125,7 +116,7 @@ class FormIntake {
     }
   }
 
-  async #takeField({ head: { name }, body }: FormPart): Promise<void> {
+  async #takeField({ name, body }: FormPart): Promise<void> {
     this.#fieldCount += 1
     if (this.#fieldCount > MAX_FIELDS) throw tooMany('fields', MAX_FIELDS)
     const value = await readValue(name, body, this.#options.valueLimits?.[name] ?? MAX_VALUE_BYTES)
@@ -137,18 +128,14 @@ class FormIntake {
     if (this.#options.hash) this.#hash.update(JSON.stringify([name, value.toString('utf8')]))
   }
 
-  async #takeFile(
-    { head: { name: field }, body }: FormPart,
-    filename: string,
-    restBytes: number | undefined,
-  ) {
+  async #takeFile({ name: field, body, expectedBytes }: FormPart, filename: string): Promise<void> {
     const first = await body.next()
     // A browser sends an input where no file was chosen as a file without name and bytes.
     if (filename === '' && first === undefined) return
     requireScope(this.#context.caller, 'files:write')
     if (this.#files.length >= MAX_FILES) throw tooMany('files', MAX_FILES)
     const name = filename === '' ? NAMELESS : toFileName(filename)
-    if (name === undefined) throw malformed('A part has a file name that is none.')
+    if (name === undefined) throw malformed('Invalid file name.')
     const declaredBytes = this.#declaredBytes
     this.#declaredBytes = undefined
     const { uploads, hash = false, onProgress } = this.#options
@@ -156,7 +143,7 @@ class FormIntake {
       name,
       source: { next: once(first, body) },
       declaredBytes,
-      expectedBytes: restBytes,
+      expectedBytes,
       hash,
       onProgress: (sentBytes, totalBytes) => onProgress?.({ field, sent: sentBytes, total: totalBytes }),
     })

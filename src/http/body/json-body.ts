@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { DEADLINES } from '../../domain/deadlines.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
+import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
 import { sendContinue } from '../request/continue.ts'
 import { toIssues } from '../request/issues.ts'
 import { headerOf } from '../request/request-headers.ts'
@@ -101,10 +101,8 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
       else chunks.push(chunk)
     }
     const onEnd = () => settle(() => resolve(Buffer.concat(chunks, bytes)))
-    const onCut = () => fail(new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' }))
-    const timer = setTimeout(() => {
-      fail(new GatewayError({ code: 'request_timeout', detail: 'The body did not come in time.' }))
-    }, request.routeOptions.config.bodyDeadlineMs ?? DEADLINES.bodyMs)
+    const onCut = () => fail(bodyCut())
+    const timer = setTimeout(() => fail(bodyTooSlow()), bodyDeadlinesOf(request).bodyMs)
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

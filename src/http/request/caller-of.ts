@@ -16,8 +16,6 @@ declare module 'fastify' {
     scope?: Scope | 'any-caller' | 'public'
     /** Answers the methods that a route does not have; left out of the route table. */
     isFallback?: true
-    /** Milliseconds for reading a body into memory; set by `createServer` for every route. */
-    bodyDeadlineMs?: number
   }
 }
 

@@ -13,8 +13,6 @@ import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf } from '../request/file-size.ts'
 import { invalidHeader } from '../request/request-headers.ts'
 
-export type FileRouteDeps = { uploads: Uploads; bodyIdleMs: number }
-
 /** The JSON body of a native init is a few short members. */
 const INIT_BODY_LIMIT_BYTES = 64 * 1024
 
@@ -31,12 +29,12 @@ const Files = Type.Object({ files: Type.Array(Type.Object({ field: Type.String()
 const FileBytes = Type.String({ format: 'binary' })
 const SizeHeader = Type.Object({
   'X-File-Size': Type.Optional(
-    Type.String({ description: 'Bytes of the (first) file, where its size can not be seen otherwise.' }),
+    Type.String({ description: 'Bytes of the (first) file, where its size is not known otherwise.' }),
   ),
 })
 
 /** `POST /files`: one or more files as a form. */
-export function postFiles(parts: FileRouteDeps): Route {
+export function postFiles(uploads: Uploads): Route {
   return defineRoute({
     method: 'POST',
     url: '/files',
@@ -59,12 +57,12 @@ export function postFiles(parts: FileRouteDeps): Route {
       response: { 201: json('The files are there, for a day.', Files), ...problems(402, 408, 413, 415, 422) },
     },
     handler: async (request, reply) => {
-      const form = await receiveForm(toHttpExchange(request, reply), parts)
-      const errors = form.fields.map(({ name }) => ({ path: name, message: 'is no file' }))
+      const form = await receiveForm(toHttpExchange(request, reply), { uploads })
+      const errors = form.fields.map(({ name }) => ({ path: name, message: 'must be a file' }))
       if (errors.length === 0 && form.fileFields.length === 0)
-        errors.push({ path: '', message: 'has no file' })
+        errors.push({ path: '', message: 'must have a file' })
       if (errors.length > 0) {
-        throw new GatewayError({ code: 'invalid_request', detail: 'The form is not as documented.', errors })
+        throw new GatewayError({ code: 'invalid_request', detail: 'Invalid form.', errors })
       }
       const files = await form.finalise()
       return reply.code(201).send({ files: files.map((file) => ({ field: file.field, ...toFile(file) })) })
@@ -73,7 +71,7 @@ export function postFiles(parts: FileRouteDeps): Route {
 }
 
 /** `PUT /files/{name}`: one file as the raw body. */
-export function putFile({ uploads, bodyIdleMs }: FileRouteDeps): Route {
+export function putFile(uploads: Uploads): Route {
   return defineRoute({
     method: 'PUT',
     url: '/files/:name',
@@ -90,19 +88,21 @@ export function putFile({ uploads, bodyIdleMs }: FileRouteDeps): Route {
     handler: async (request, reply) => {
       const { name } = request.params
       if (!isFileName(name)) {
-        const errors = [{ path: 'name', message: 'is no file name' }]
-        throw new GatewayError({ code: 'invalid_request', detail: 'The name is not as documented.', errors })
+        const errors = [
+          { path: 'name', message: 'must be a file name without slashes or control characters' },
+        ]
+        throw new GatewayError({ code: 'invalid_request', detail: 'Invalid file name.', errors })
       }
       refuseEncodedBody(request)
       const context = toContext(request, reply)
       const declaredBytes = declaredSizeOf(request)
       const length = lengthOf(request.headers)
       if (declaredBytes !== undefined && length !== undefined && declaredBytes !== length) {
-        throw invalidHeader('x-file-size', 'is not the length of the body')
+        throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
       uploads.admit()
-      const body = new BodyReader(request, reply, bodyIdleMs)
+      const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
         const sent = await uploads.send(context, file)

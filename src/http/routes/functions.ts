@@ -55,7 +55,7 @@ const FunctionSchema = Type.Object({
 
 /** `POST /run/{function}`: the body is the function's inputs, as JSON or as a form with files. */
 export function postFunctionRun(deps: RunRouteDeps, functions: NamedFunctions): Route {
-  const { runs, waits, uploads, bodyIdleMs, maxBodyBytes } = deps
+  const { runs, waits, uploads, maxBodyBytes } = deps
   return defineRoute({
     method: 'POST',
     url: '/run/:function',
@@ -86,7 +86,7 @@ export function postFunctionRun(deps: RunRouteDeps, functions: NamedFunctions): 
       const ownWaits = { ...waits, defaultMs: waitMs }
       return answerRun({ runs, waits: ownWaits }, request, reply, async (exchange, events) => {
         const { inputs, fingerprint } = isForm(request)
-          ? await receiveFunctionForm({ functions, uploads, bodyIdleMs }, name, exchange, events)
+          ? await receiveFunctionForm({ functions, uploads }, name, exchange, events)
           : await readInputs(request, reply, maxBodyBytes)
         const create = await functions.prepare(exchange.context, name, inputs)
         // Too late for a header once events report an upload.

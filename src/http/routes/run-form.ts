@@ -1,93 +1,81 @@
+import type { CreateRequest } from '../../domain/create-request.ts'
 import type { Issue } from '../../domain/issue.ts'
-import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
+import {
+  JsonError,
+  type JsonMember,
+  type JsonObject,
+  joinMembers,
+  parseJsonObject,
+  toJsonBytes,
+} from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
+import type { Uploads } from '../../services/files/uploads.ts'
 import type { RunEvents } from '../answer/run-events.ts'
-import { type Form, type FormFile, type FormOptions, receiveForm } from '../body/form.ts'
+import type { FormField } from '../body/form.ts'
 import type { HttpExchange } from '../request/caller-of.ts'
-import { fingerprintOf, idempotencyKeyOf } from '../request/idempotency-key.ts'
 import { toSimplifiedCreate } from './create-body.ts'
+import { buildFromForm, type FileUrl } from './form-build.ts'
 import type { PreparedCreate } from './run-and-answer.ts'
 
 const INPUTS_FIELD = 'inputValues'
 const TEXT_FIELDS: ReadonlySet<string> = new Set(['type', 'packageName', 'packageVersion', 'blockName'])
 
 /** What a run's form is read with; `maxBodyBytes` is the limit of its JSON. */
-export type RunFormDeps = Pick<FormOptions, 'uploads' | 'bodyIdleMs'> & { maxBodyBytes: number }
+export type RunFormDeps = { uploads: Uploads; maxBodyBytes: number }
 
 /**
  * The create of a run out of a form: text fields as `POST /run` has members, each file's URL as the input of
- * its field's name. Every upload is complete when this resolves; `events` tells of them.
+ * its field's name. Every upload is complete when this resolves; `events` gets their progress.
  */
 export async function receiveRunForm(
-  { uploads, bodyIdleMs, maxBodyBytes }: RunFormDeps,
+  { uploads, maxBodyBytes }: RunFormDeps,
   exchange: HttpExchange,
   events: RunEvents | undefined,
 ): Promise<PreparedCreate> {
-  const form = await receiveForm(exchange, {
-    uploads,
-    bodyIdleMs,
-    valueLimits: { [INPUTS_FIELD]: maxBodyBytes },
-    hash: idempotencyKeyOf(exchange.request) !== undefined,
-    onProgress: (progress) => events?.send('upload', progress),
-  })
-  const draft = checkFields(form)
-  // What is wrong with the rest of the run is known before its files are: so nobody has to finish those.
-  const unnamed = form.fileFields.map((field) => ({ field, url: '' }))
-  toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, unnamed)))
-  const create = toSimplifiedCreate(toRunBody(draft, toInputs(draft.inputs, await form.finalise())))
-  return { create, fingerprint: fingerprintOf(exchange.request, form.sha256 ?? '') }
+  const options = { uploads, events, valueLimits: { [INPUTS_FIELD]: maxBodyBytes } }
+  const { built, fingerprint } = await buildFromForm(exchange, options, toCreate)
+  return { create: built, fingerprint }
 }
 
-/** The text fields of a run's form: JSON texts of the names, and the inputs. */
-type Draft = { members: [name: string, json: Buffer][]; inputs: JsonObject }
+/** Makes the body that `POST /run` would have had as JSON. */
+function toCreate(fields: readonly FormField[], files: readonly FileUrl[]): CreateRequest {
+  const { members, inputs } = checkFields(fields)
+  const body = joinMembers([...members, { name: INPUTS_FIELD, bytes: addFiles(inputs, files) }])
+  return toSimplifiedCreate(parse(body, ''))
+}
 
-function checkFields({ fields }: Form): Draft {
+/** The text fields of a run's form: members of its body, and the inputs. */
+function checkFields(fields: readonly FormField[]): { members: JsonMember[]; inputs: JsonObject } {
   const issues: Issue[] = []
   const members = new Map<string, Buffer>()
   for (const { name, value } of fields) {
-    if (name !== INPUTS_FIELD && !TEXT_FIELDS.has(name))
-      issues.push({ path: name, message: 'is no text field' })
-    else if (members.has(name)) issues.push({ path: name, message: 'stands twice' })
-    else members.set(name, name === INPUTS_FIELD ? value : toJson(value.toString('utf8')))
+    if (name !== INPUTS_FIELD && !TEXT_FIELDS.has(name)) {
+      issues.push({ path: name, message: 'is not a text field' })
+    } else if (members.has(name)) issues.push({ path: name, message: 'appears more than once' })
+    else members.set(name, name === INPUTS_FIELD ? value : toJsonBytes(value.toString('utf8')))
   }
   if (issues.length > 0) throw invalid(issues)
   const inputs = parse(members.get(INPUTS_FIELD) ?? Buffer.from('{}'), INPUTS_FIELD)
   members.delete(INPUTS_FIELD)
-  return { members: [...members], inputs }
-}
-
-/** The body that `POST /run` would have had as JSON. */
-function toRunBody({ members }: Draft, inputs: Buffer): JsonObject {
-  return parse(toObject([...members, [INPUTS_FIELD, inputs]]), '')
+  return { members: [...members].map(([name, bytes]) => ({ name, bytes })), inputs }
 }
 
 /**
  * Inputs with the URLs of files among them, of several files under one name as an array; what was JSON
  * already stays as it is, byte for byte. Throws `invalid_request` when a name is both.
  */
-function toInputs(inputs: JsonObject, files: readonly Pick<FormFile, 'field' | 'url'>[]): Buffer {
+function addFiles(inputs: JsonObject, files: readonly FileUrl[]): Buffer {
   const urls = new Map<string, string[]>()
   for (const { field, url } of files) urls.set(field, [...(urls.get(field) ?? []), url])
-  const twice = inputs.members.filter(({ name }) => urls.has(name))
-  if (twice.length > 0) {
-    throw invalid(twice.map(({ name }) => ({ path: name, message: 'is both a file and an input value' })))
+  const both = inputs.members.filter(({ name }) => urls.has(name))
+  if (both.length > 0) {
+    throw invalid(both.map(({ name }) => ({ path: name, message: 'is both a file and an input value' })))
   }
-  return toObject([
-    ...inputs.members.map(({ name, bytes }): [string, Buffer] => [name, bytes]),
-    ...[...urls].map(([name, all]): [string, Buffer] => [name, toJson(all.length === 1 ? all[0] : all)]),
-  ])
-}
-
-function toJson(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value))
-}
-
-function toObject(members: readonly [name: string, json: Buffer][]): Buffer {
-  const parts = members.flatMap(([name, json], index) => [
-    Buffer.from(`${index === 0 ? '' : ','}${JSON.stringify(name)}:`),
-    json,
-  ])
-  return Buffer.concat([Buffer.from('{'), ...parts, Buffer.from('}')])
+  const added = [...urls].map(([name, all]) => ({
+    name,
+    bytes: toJsonBytes(all.length === 1 ? all[0] : all),
+  }))
+  return joinMembers([...inputs.members, ...added])
 }
 
 function parse(bytes: Buffer, path: string): JsonObject {
@@ -100,5 +88,5 @@ function parse(bytes: Buffer, path: string): JsonObject {
 }
 
 function invalid(errors: Issue[]): GatewayError {
-  return new GatewayError({ code: 'invalid_request', detail: 'The form is not as documented.', errors })
+  return new GatewayError({ code: 'invalid_request', detail: 'Invalid form.', errors })
 }

@@ -16,6 +16,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../../errors.ts'
 import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
+import type { BodyDeadlines } from '../request/body-limits.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
 
@@ -35,11 +36,11 @@ const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string }
 export type ServerOptions = {
   logger: FastifyBaseLogger
   trustProxy: readonly string[]
-  bodyDeadlineMs: number
+  bodyDeadlines: BodyDeadlines
 }
 
 /** Fastify without routes, with safe settings wherever its defaults are not (traps.md). */
-export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptions): FastifyInstance {
+export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     // access-log.ts writes one line per request.
@@ -75,7 +76,7 @@ export function createServer({ logger, trustProxy, bodyDeadlineMs }: ServerOptio
   })
 
   app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, bodyDeadlineMs }
+    route.config = { ...route.config, bodyDeadlines }
   })
   app.addHook('onRequest', async (request, reply) => beginRequestLog(request, reply))
   app.addHook('onSend', async (request, reply) => finishHead(request, reply))

@@ -1,9 +1,9 @@
-/** Nobody is told of this: who aborts has a reason of its own, or has left. */
+/** An upload was aborted, by a part that failed or by the caller leaving. Never reaches a caller. */
 export class UploadAborted extends Error {
   override readonly name = 'UploadAborted'
 }
 
-/** The promise's own end, or `UploadAborted` as soon as the signal aborts. */
+/** The promise's own outcome, or `UploadAborted` as soon as the signal aborts. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new UploadAborted())

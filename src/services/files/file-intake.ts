@@ -2,16 +2,16 @@ import { createHash, type Hash } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
 import { UploadAborted } from './abort.ts'
 
-/** Bytes that come from somewhere, taken as fast as the taker likes. */
+/** Bytes that are read chunk by chunk, at the reader's pace. */
 export type ByteSource = {
-  /** The next bytes, undefined at the end. Throws `GatewayError` when there is no getting to the end. */
+  /** The next bytes, undefined at the end. Throws `GatewayError` when the end can't be reached. */
   next(): Promise<Buffer | undefined>
 }
 
 /** Where bytes are collected. */
 export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
 
-/** One file on its way in: counted against its limit, hashed when asked, and able to take back what was read ahead. */
+/** One file that is being read: counted against its limit, hashed when asked; what was read ahead can be put back. */
 export class FileIntake {
   readonly #source: ByteSource
   readonly #limitBytes: number
@@ -20,7 +20,7 @@ export class FileIntake {
   #pending: Buffer[] = []
   #ended = false
   #reject: ((error: UploadAborted) => void) | undefined
-  /** Bytes that came from the source so far. */
+  /** Bytes read from the source so far. */
   bytes = 0
 
   constructor(source: ByteSource, options: { limitBytes: number; hash: boolean; signal: AbortSignal }) {
@@ -36,7 +36,7 @@ export class FileIntake {
     return this.#ended
   }
 
-  /** SHA-256 of all that came, in hexadecimal; undefined unless asked for. To be called once. */
+  /** SHA-256 of all bytes, in hexadecimal; undefined unless asked for. To be called once. */
   digest(): string | undefined {
     return this.#hash?.digest('hex')
   }
@@ -77,7 +77,7 @@ export class FileIntake {
     return list
   }
 
-  /** Puts what was taken back in front. */
+  /** Puts chunks that were taken back in front. */
   putBack(chunks: readonly Buffer[]): void {
     this.#pending = [...chunks, ...this.#pending]
   }

@@ -1,25 +1,26 @@
 import { GatewayError } from '../../errors.ts'
+import { UploadAborted } from './abort.ts'
 
 /** Seconds after which an upload that found no room may come again. */
 const RETRY_AFTER_SECONDS = 5
 
-/** Bytes of memory that somebody holds. Giving back twice does nothing. */
-export type Lease = {
+/** Bytes of memory that one upload holds. Releasing twice does nothing. */
+export type Reservation = {
   readonly bytes: number
-  /** Takes `bytes` of this lease over into one of its own. */
-  split(bytes: number): Lease
+  /** Moves `bytes` of this reservation, or what it has, into one of their own. */
+  split(bytes: number): Reservation
   release(): void
 }
 
 /** The memory for parts on their way, over all uploads of this process. */
 export type MemoryBudget = {
-  /** Bytes that are held at the moment. */
+  /** Bytes that are reserved at the moment. */
   readonly held: number
   /**
-   * Waits for room, first come first served. Throws `overloaded` when it takes too long; when `signal`
-   * aborts it throws as well, and nobody is there to see what.
+   * Waits for room, first come first served. Throws `overloaded` when it takes too long, `UploadAborted` when
+   * `signal` aborts.
    */
-  take(bytes: number, signal: AbortSignal): Promise<Lease>
+  reserve(bytes: number, signal: AbortSignal): Promise<Reservation>
 }
 
 type Waiter = { bytes: number; admit: () => void }
@@ -30,8 +31,11 @@ export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: num
   let held = 0
 
   const fits = (bytes: number) => held + bytes <= limitBytes
-  const lease = (bytes: number): Lease => new HeldBytes(bytes, release)
-  function release(bytes: number): void {
+  const take = (bytes: number): Reservation => {
+    held += bytes
+    return new HeldBytes(bytes, giveBack)
+  }
+  function giveBack(bytes: number): void {
     held -= bytes
     for (const waiter of queue) {
       if (!fits(waiter.bytes)) return
@@ -44,41 +48,38 @@ export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: num
     get held() {
       return held
     },
-    take: (asked, signal) => {
+    reserve: (asked, signal) => {
       // More than there is at all would wait for ever.
       const bytes = Math.min(asked, limitBytes)
-      if (signal.aborted) return Promise.reject(overloaded())
-      if (bytes === 0 || (queue.size === 0 && fits(bytes))) {
-        held += bytes
-        return Promise.resolve(lease(bytes))
-      }
+      if (signal.aborted) return Promise.reject(new UploadAborted())
+      if (bytes === 0 || (queue.size === 0 && fits(bytes))) return Promise.resolve(take(bytes))
       return new Promise((resolve, reject) => {
         const settle = () => {
           clearTimeout(timer)
-          signal.removeEventListener('abort', giveUp)
+          signal.removeEventListener('abort', onAbort)
         }
-        const giveUp = () => {
+        const giveUp = (error: Error) => {
           settle()
           queue.delete(waiter)
-          reject(overloaded())
-          // Whoever stood behind may fit where this one did not.
-          release(0)
+          reject(error)
+          // Those behind it may fit where this one did not.
+          giveBack(0)
         }
         const admit = () => {
           settle()
-          held += bytes
-          resolve(lease(bytes))
+          resolve(take(bytes))
         }
         const waiter = { bytes, admit }
-        const timer = setTimeout(giveUp, maxWaitMs)
-        signal.addEventListener('abort', giveUp, { once: true })
+        const onAbort = () => giveUp(new UploadAborted())
+        const timer = setTimeout(() => giveUp(overloaded()), maxWaitMs)
+        signal.addEventListener('abort', onAbort, { once: true })
         queue.add(waiter)
       })
     },
   }
 }
 
-class HeldBytes implements Lease {
+class HeldBytes implements Reservation {
   #bytes: number
   readonly #giveBack: (bytes: number) => void
 
@@ -91,10 +92,10 @@ class HeldBytes implements Lease {
     return this.#bytes
   }
 
-  split(bytes: number): Lease {
-    const taken = Math.min(bytes, this.#bytes)
-    this.#bytes -= taken
-    return new HeldBytes(taken, this.#giveBack)
+  split(bytes: number): Reservation {
+    const moved = Math.min(bytes, this.#bytes)
+    this.#bytes -= moved
+    return new HeldBytes(moved, this.#giveBack)
   }
 
   release(): void {

@@ -1,5 +1,5 @@
 /*
- * Where the bytes of a part are while it is sent. They are copied into slabs that are used over and over:
+ * Where the bytes of a part are while it is sent. They are copied into slabs that are used again and again:
  * copying costs a tenth of a second a GiB, collecting as much garbage more than half a second.
  */
 
@@ -7,15 +7,15 @@ const SLAB_BYTES = 256 * 1024
 
 /**
  * The end of a part has memory of its own. A connection that took a part may still hold what was written
- * last: less than this, for it says when it holds more (16 KiB). So this is left to the collector, and
+ * last: less than this, because it says when it holds more (16 KiB). So this is left to the garbage collector, and
  * everything before it can be used again.
  */
 const TAIL_BYTES = 64 * 1024
 
-/** Slabs kept for the next part when nobody needs them: as much as one upload has on its way. */
+/** Unused slabs kept for the next part: as many as one upload has in flight. */
 const MOST_FREE_SLABS = 128
 
-/** Slabs that nobody uses at the moment. */
+/** Slabs that are not in use. */
 export class SlabPool {
   readonly #free: Buffer[] = []
 

@@ -10,59 +10,60 @@ const MAX_PARTS_AT_ONCE = 4
 const MAX_TRIES = 3
 
 export type PartSenderDeps = {
-  store: PartUploader
+  partUploader: PartUploader
+  /** From 0 to 1, for the jitter of pauses. */
   random: () => number
-  /** Ends everything when it aborts. */
+  /** Ends everything when it aborts; aborted when a part fails. */
   abort: AbortController
-  /** Told after each part that was stored; `bytes` is that part's. */
+  /** Called after each part that was stored, with that part's size. */
   onStored: (bytes: number) => void
 }
 
 /** Sends the parts of one upload side by side. The first part that fails ends all the others. */
 export class PartSender {
-  readonly #parts: PartSenderDeps
-  #places = MAX_PARTS_AT_ONCE
+  readonly #deps: PartSenderDeps
+  #freeSlots = MAX_PARTS_AT_ONCE
   #error: unknown
   #wake: (() => void) | undefined
 
-  constructor(parts: PartSenderDeps) {
-    this.#parts = parts
+  constructor(deps: PartSenderDeps) {
+    this.#deps = deps
   }
 
-  /** Waits for a place for one more part. Throws what a part failed with. */
-  async place(): Promise<void> {
-    await this.#until(() => this.#places > 0)
-    this.#places -= 1
+  /** Waits for a slot for one more part. Throws what a part failed with. */
+  async acquireSlot(): Promise<void> {
+    await this.#until(() => this.#freeSlots > 0)
+    this.#freeSlots -= 1
   }
 
   /**
-   * Sends a part in the place taken for it. `release` is told when the part is through, whatever became of it;
-   * `wasSent`: nothing of its bytes is on its way any more.
+   * Sends a part in the slot acquired for it. `release` is called when the part is done, stored or not;
+   * `wasSent`: none of its bytes is on its way any more.
    */
   send(part: Part, release: (wasSent: boolean) => void): void {
     this.#put(part).then(
       (wasSent) => {
         release(wasSent)
-        this.#leave()
-        this.#parts.onStored(part.bytes)
+        this.#releaseSlot()
+        this.#deps.onStored(part.bytes)
       },
       (error: unknown) => {
         this.#error ??= error
-        this.#parts.abort.abort()
+        this.#deps.abort.abort()
         release(false)
-        this.#leave()
+        this.#releaseSlot()
       },
     )
   }
 
-  #leave(): void {
-    this.#places += 1
+  #releaseSlot(): void {
+    this.#freeSlots += 1
     this.#wake?.()
   }
 
   /** Resolves when every part that was sent is stored. Throws what a part failed with. */
   finish(): Promise<void> {
-    return this.#until(() => this.#places === MAX_PARTS_AT_ONCE)
+    return this.#until(() => this.#freeSlots === MAX_PARTS_AT_ONCE)
   }
 
   /** What a part failed with, when one did: the reason of whatever went wrong after it. */
@@ -80,9 +81,9 @@ export class PartSender {
   }
 
   async #put(part: Part): Promise<boolean> {
-    const { store, random, abort } = this.#parts
+    const { partUploader, random, abort } = this.#deps
     for (let tries = 1; ; tries++) {
-      const outcome = await store.put(part, abort.signal)
+      const outcome = await partUploader.put(part, abort.signal)
       // A try before this one may still hold on to the bytes.
       if (outcome.kind === 'stored') return outcome.wasSent && tries === 1
       if (abort.signal.aborted) throw new UploadAborted()

@@ -7,19 +7,19 @@ import type { ByteSource } from './file-intake.ts'
 const DIRECTORY_PREFIX = 'oomol-gateway-spool-'
 const READ_BYTES = 256 * 1024
 
-/** Bytes on disk over all uploads of this process; more would be at the expense of whatever else is there. */
+/** Bytes on disk over all uploads of this process; more would take the room of other programs. */
 const LIMIT_BYTES = 8 * 2 ** 30
 
 const RETRY_AFTER_SECONDS = 5
 
-/** A file on disk that nobody but us can open: it has no name any more. */
+/** A file on disk that only this process can open: it has no name any more. */
 export type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(): Promise<void> }
 
-/** Where bodies go whose size nobody knows before their end. */
+/** Where bodies go whose size is not known before their end. */
 export type Spool = {
   /** Writes a source to its end. What was written is gone when this rejects. Throws `overloaded` when the disk is full. */
   write(source: ByteSource): Promise<SpooledFile>
-  /** Removes what a process that died has left behind. */
+  /** Removes the files of processes that died. */
   clean(): Promise<void>
   close(): Promise<void>
 }
@@ -101,7 +101,7 @@ function noRoom(cause: unknown): GatewayError {
   return new GatewayError({ code: 'overloaded', detail, retryAfterSeconds: RETRY_AFTER_SECONDS }, { cause })
 }
 
-/** Directories of ours whose process is gone. One that can't be looked at is left alone. */
+/** Removes directories of ours whose process is gone. One that can't be inspected is left alone. */
 async function cleanStale(parentDirectory: string): Promise<void> {
   const names = await readdir(parentDirectory).catch(() => [])
   for (const name of names) {

@@ -6,43 +6,37 @@ import { GatewayError } from '../../errors.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import { UploadAborted, unlessAborted } from './abort.ts'
 import { type ByteSource, FileIntake } from './file-intake.ts'
-import type { Lease, MemoryBudget } from './memory-budget.ts'
-import { PartBuffer, type SlabPool } from './part-buffer.ts'
+import type { Reservation } from './memory-budget.ts'
+import { PartBuffer } from './part-buffer.ts'
 import { PartSender } from './part-sender.ts'
+import { ReadAhead, type ReadAheadDeps } from './read-ahead.ts'
 import type { Spool } from './spool.ts'
 
-/** As much of a file is read before its size has to be known. */
+/** How much of a file is read before its size has to be known. */
 const READ_AHEAD_BYTES = 8 * 2 ** 20
 
-/** A form's closing line may be shorter by its line end than expected; one byte more, so that the end is seen. */
+/** The closing line of a form may lack its line end; one byte more, so that the end is seen. */
 const CLOSING_SLACK_BYTES = 3
 
-/** A file as it comes in. */
+/** A file to be uploaded. */
 export type IncomingFile = {
   /** `isFileName`. */
   name: string
   source: ByteSource
-  /** What the caller says, which must be right. */
+  /** The size that the caller declared, in bytes; any other is an error. */
   declaredBytes: number | undefined
-  /** What the size must be if nothing follows the file. */
+  /** The size if nothing follows the file, in bytes. */
   expectedBytes: number | undefined
   /** Whether its SHA-256 is wanted. */
   hash?: boolean
-  /** Told after each part that has reached the store. */
+  /** Called after each part that has reached the store. */
   onProgress?: (sentBytes: number, totalBytes: number) => void
 }
 
 /** What it takes to bring a file to the store. */
-export type UploadStreamDeps = {
+export type UploadStreamDeps = ReadAheadDeps & {
   api: Pick<UploadApi, 'init'>
-  store: PartUploader
-  budget: MemoryBudget
-  /**
-   * Part of `budget`: how much of it may be read ahead. Who has read ahead asks for more while it holds that,
-   * so all of it taken like this would leave everyone waiting for everyone.
-   */
-  aheadBudget: MemoryBudget
-  slabs: SlabPool
+  partUploader: PartUploader
   spool: Spool
   random: () => number
 }
@@ -52,42 +46,38 @@ export type StoredUpload = { plan: UploadPlan; sha256: string | undefined }
 
 /** One file on its way to the store; `abort` ends it, and is aborted when a part of it fails. */
 export class UploadStream {
-  readonly #parts: UploadStreamDeps
+  readonly #deps: UploadStreamDeps
   readonly #context: RequestContext
   readonly #file: IncomingFile
   readonly #limitBytes: number
   readonly #abort: AbortController
   readonly #intake: FileIntake
-  /** Memory for what was read ahead and is not yet part of a part. */
-  #ahead: Lease | undefined
-  /** Leave to hold it, until no more has to be asked for beside it. */
-  #readAheadPermit: Lease | undefined
-  #aheadBuffer: PartBuffer | undefined
+  readonly #readAhead: ReadAhead
 
   constructor(
-    parts: UploadStreamDeps,
+    deps: UploadStreamDeps,
     context: RequestContext,
     file: IncomingFile,
     limitBytes: number,
     abort: AbortController,
   ) {
-    this.#parts = parts
+    this.#deps = deps
     this.#context = context
     this.#file = file
     this.#limitBytes = limitBytes
     this.#abort = abort
     this.#intake = new FileIntake(file.source, { limitBytes, hash: file.hash ?? false, signal: abort.signal })
+    this.#readAhead = new ReadAhead(deps, abort.signal)
   }
 
-  /** To be called once. Throws `GatewayError`, or `UploadAborted` when somebody else aborted it. */
+  /** To be called once. Throws `GatewayError`, or `UploadAborted` when it was aborted from outside. */
   async run(): Promise<StoredUpload> {
     try {
       const sizeBytes = this.#file.declaredBytes ?? (await this.#findSize())
       if (sizeBytes !== undefined) return await this.#stream(this.#intake, sizeBytes)
       return await this.#spool()
     } finally {
-      this.#ahead?.release()
-      this.#readAheadPermit?.release()
+      this.#readAhead.release()
     }
   }
 
@@ -95,17 +85,8 @@ export class UploadStream {
   async #findSize(): Promise<number | undefined> {
     const { expectedBytes } = this.#file
     const bytes = Math.min(READ_AHEAD_BYTES, (expectedBytes ?? READ_AHEAD_BYTES) + CLOSING_SLACK_BYTES)
-    this.#readAheadPermit = await this.#lease(bytes, this.#parts.aheadBudget)
-    const lease = await this.#lease(bytes)
-    this.#ahead = lease
-    const { bytes: aheadBytes, chunks } = await this.#intake.collect(this.#newAheadBuffer(bytes), bytes)
-    this.#intake.putBack(chunks)
-    if (aheadBytes < bytes) {
-      this.#ahead = lease.split(aheadBytes)
-      lease.release()
-      this.#readAheadPermit.release()
-      return aheadBytes
-    }
+    const readBytes = await this.#readAhead.fill(this.#intake, bytes)
+    if (readBytes < bytes) return readBytes
     if (expectedBytes !== undefined && expectedBytes > this.#limitBytes) {
       throw new GatewayError({
         code: 'too_large',
@@ -116,25 +97,11 @@ export class UploadStream {
     return expectedBytes
   }
 
-  #newAheadBuffer(bytes: number): PartBuffer {
-    this.#aheadBuffer = new PartBuffer(this.#parts.slabs, bytes)
-    return this.#aheadBuffer
-  }
-
-  /** Once what was read ahead has been copied on, its memory is free. */
-  #leaveAhead(): void {
-    if (!this.#intake.isCaughtUp) return
-    this.#aheadBuffer?.recycle()
-    this.#aheadBuffer = undefined
-  }
-
   async #spool(): Promise<StoredUpload> {
-    const spooled = await this.#parts.spool.write(this.#intake)
+    const spooled = await this.#deps.spool.write(this.#intake)
     try {
-      this.#leaveAhead()
-      this.#ahead?.release()
-      this.#ahead = undefined
-      this.#readAheadPermit?.release()
+      this.#readAhead.recycle(this.#intake)
+      this.#readAhead.release()
       const intake = new FileIntake(spooled.source, {
         limitBytes: this.#limitBytes,
         hash: false,
@@ -147,7 +114,7 @@ export class UploadStream {
   }
 
   async #stream(intake: FileIntake, sizeBytes: number): Promise<StoredUpload> {
-    const { api } = this.#parts
+    const { api } = this.#deps
     const { name } = this.#file
     const extension = extensionOf(name)
     const baseName = name.slice(0, name.length - extension.length)
@@ -163,7 +130,8 @@ export class UploadStream {
   async #sendParts(intake: FileIntake, plan: UploadPlan): Promise<void> {
     let sentBytes = 0
     const sender = new PartSender({
-      ...this.#parts,
+      partUploader: this.#deps.partUploader,
+      random: this.#deps.random,
       abort: this.#abort,
       onStored: (bytes) => {
         sentBytes += bytes
@@ -172,7 +140,7 @@ export class UploadStream {
     })
     try {
       for (const [index, url] of plan.partUrls.entries()) {
-        await sender.place()
+        await sender.acquireSlot()
         await this.#sendPart(intake, sender, url, partBytes(plan, index + 1))
       }
       if ((await intake.next()) !== undefined) throw this.#wrongSize(plan.sizeBytes)
@@ -184,16 +152,18 @@ export class UploadStream {
   }
 
   async #sendPart(intake: FileIntake, sender: PartSender, url: URL, bytes: number): Promise<void> {
-    const leases = [this.#ahead?.split(bytes)].filter((lease) => lease !== undefined)
+    const reservations: Reservation[] = []
     const release = () => {
-      for (const lease of leases) lease.release()
+      for (const reservation of reservations) reservation.release()
     }
     try {
-      leases.push(await this.#lease(bytes - (leases[0]?.bytes ?? 0)))
-      if (this.#ahead?.bytes === 0) this.#readAheadPermit?.release()
-      const buffer = await intake.collect(new PartBuffer(this.#parts.slabs, bytes), bytes)
+      const taken = this.#readAhead.takeMemory(bytes)
+      if (taken !== undefined) reservations.push(taken)
+      reservations.push(await this.#deps.budget.reserve(bytes - (taken?.bytes ?? 0), this.#abort.signal))
+      this.#readAhead.giveBackUnusedPermit()
+      const buffer = await intake.collect(new PartBuffer(this.#deps.slabs, bytes), bytes)
       if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
-      this.#leaveAhead()
+      this.#readAhead.recycle(this.#intake)
       sender.send({ url, chunks: buffer.chunks, bytes }, (wasSent) => {
         release()
         if (wasSent) buffer.recycle()
@@ -204,22 +174,13 @@ export class UploadStream {
     }
   }
 
-  async #lease(bytes: number, budget = this.#parts.budget): Promise<Lease> {
-    const { signal } = this.#abort
-    try {
-      return await budget.take(bytes, signal)
-    } catch (error) {
-      throw signal.aborted ? new UploadAborted() : error
-    }
-  }
-
   /** Too many bytes for `announcedBytes`, or too few. */
   #wrongSize(announcedBytes: number | undefined): GatewayError {
     const detail =
       this.#file.declaredBytes !== undefined
-        ? 'The file has not the size that was declared.'
+        ? 'The file does not have the size that was declared.'
         : announcedBytes === undefined
-          ? 'More follows the file. Send the file last, or its size before it.'
+          ? 'More follows the file. Send the file last, or send its size before it.'
           : 'The end of the form is not where it was expected. Send the size of the file before it.'
     return new GatewayError({ code: 'invalid_request', detail })
   }

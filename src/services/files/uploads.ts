@@ -10,11 +10,11 @@ import { tooLarge } from './file-intake.ts'
 import { SlabPool } from './part-buffer.ts'
 import { type IncomingFile, UploadStream, type UploadStreamDeps } from './upload-stream.ts'
 
-/** How often the last step of an upload is asked for. */
+/** How often the last step of an upload is tried. */
 const FINALISE_TRIES = 3
 
-/** What may be asked again when finalising an upload failed. */
-const WORTH_ASKING_AGAIN: ReadonlySet<FailureCode> = new Set([
+/** Failures of the last step after which it is tried again. */
+const RETRYABLE: ReadonlySet<FailureCode> = new Set([
   'upstream_unreachable',
   'upstream_error',
   'upstream_unavailable',
@@ -30,7 +30,7 @@ export type UploadedFile = {
   sha256?: string | undefined
 }
 
-/** A file of which every byte has reached the store, and which is not there for anyone yet. */
+/** A file of which every byte has reached the store, and which has no URL yet. */
 export type SentFile = {
   /** Hexadecimal; undefined unless it was asked for. */
   readonly sha256: string | undefined
@@ -45,10 +45,10 @@ export type Uploads = {
   limitBytes(context: RequestContext): number
   /** Streams a file to the store. Throws `GatewayError`. */
   send(context: RequestContext, file: IncomingFile): Promise<SentFile>
-  /** Upstream's own answers, for those who send the parts themselves. */
+  /** Upstream's own answers, for callers that send the parts themselves. */
   nativeInit(context: RequestContext, body: Buffer, sizeBytes: number): Promise<Buffer>
   nativeUrl(context: RequestContext, uploadID: string): Promise<Buffer>
-  /** Memory held by parts at the moment. */
+  /** Bytes of memory held by parts at the moment. */
   readonly heldBytes: number
 }
 
@@ -59,11 +59,19 @@ export type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
   maxUploadBytes: number
 }
 
-export function createUploads(given: UploadsDeps): Uploads {
-  const parts = { ...given, slabs: new SlabPool() }
-  const { api, budget, drain, owners } = parts
+export function createUploads(deps: UploadsDeps): Uploads {
+  const { api, budget, drain, owners, maxUploadBytes } = deps
+  const streamDeps: UploadStreamDeps = {
+    api,
+    partUploader: deps.partUploader,
+    budget,
+    readAheadBudget: deps.readAheadBudget,
+    slabs: new SlabPool(),
+    spool: deps.spool,
+    random: deps.random,
+  }
   const limitBytes = ({ caller }: RequestContext) =>
-    Math.min(caller.rules.limits.uploadBytes ?? Number.POSITIVE_INFINITY, parts.maxUploadBytes)
+    Math.min(caller.rules.limits.uploadBytes ?? Number.POSITIVE_INFINITY, maxUploadBytes)
   return {
     get heldBytes() {
       return budget.held
@@ -80,8 +88,8 @@ export function createUploads(given: UploadsDeps): Uploads {
       context.signal.addEventListener('abort', onLeave, { once: true })
       if (context.signal.aborted) onLeave()
       try {
-        const { plan, sha256 } = await new UploadStream(parts, context, file, limit, abort).run()
-        return { sha256, finalise: () => finalise(parts, context, file.name, plan, sha256) }
+        const { plan, sha256 } = await new UploadStream(streamDeps, context, file, limit, abort).run()
+        return { sha256, finalise: () => finalise(deps, context, file.name, plan, sha256) }
       } catch (error) {
         throw error instanceof UploadAborted ? callerLeft() : error
       } finally {
@@ -103,9 +111,9 @@ export function createUploads(given: UploadsDeps): Uploads {
   }
 }
 
-/** Asking again is safe. */
+/** Gives an upload its URL; safe to repeat. */
 async function finalise(
-  { api, random }: UploadsDeps,
+  { api, random }: Pick<UploadsDeps, 'api' | 'random'>,
   context: RequestContext,
   name: string,
   { uploadID, sizeBytes }: UploadPlan,
@@ -118,8 +126,7 @@ async function finalise(
     } catch (error) {
       if (context.signal.aborted) throw callerLeft()
       const failure = error instanceof GatewayError ? error.failure : undefined
-      if (failure === undefined || !WORTH_ASKING_AGAIN.has(failure.code) || tries === FINALISE_TRIES)
-        throw error
+      if (failure === undefined || !RETRYABLE.has(failure.code) || tries === FINALISE_TRIES) throw error
       const askedMs = 'retryAfterSeconds' in failure ? failure.retryAfterSeconds * 1000 : undefined
       await pause(retryPauseMs(tries, askedMs, random()), context.signal).catch(() => {
         throw callerLeft()

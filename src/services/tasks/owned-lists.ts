@@ -1,6 +1,6 @@
 import type { ListQuery, TaskApi } from '../../cloud/task-api.ts'
 import { type UpstreamAnswer, unreadable } from '../../cloud/upstream.ts'
-import { arrayElements, isJsonObject, lastMemberBytes } from '../../domain/json.ts'
+import { arrayElements, isJsonObject, joinElements, lastMemberBytes } from '../../domain/json.ts'
 import { type ListPosition, parseListToken, toListToken, toTaskMark } from '../../domain/list-token.ts'
 import { isTaskID } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
@@ -69,7 +69,7 @@ export async function latestTasks(
   if (owners.seesAll(context)) return answer.bytes
   if (!Array.isArray(answer.value)) throw unreadable('latest')
   const own = await visibleOf(owners, context, toListedTasks(answer.value, answer.bytes))
-  return joinArray(own.map(({ bytes }) => bytes))
+  return joinElements(own.map(({ bytes }) => bytes))
 }
 
 function toPosition(nextToken: string | undefined): ListPosition {
@@ -121,10 +121,5 @@ async function visibleOf(
 
 function toList(items: readonly Buffer[], nextToken: string | null): Buffer {
   const end = `,"nextToken":${JSON.stringify(nextToken)}}`
-  return Buffer.concat([Buffer.from('{"tasks":'), joinArray(items), Buffer.from(end)])
-}
-
-function joinArray(items: readonly Buffer[]): Buffer {
-  const parts = items.flatMap((item, at) => (at === 0 ? [item] : [Buffer.from(','), item]))
-  return Buffer.concat([Buffer.from('['), ...parts, Buffer.from(']')])
+  return Buffer.concat([Buffer.from('{"tasks":'), joinElements(items), Buffer.from(end)])
 }
