@@ -109,6 +109,9 @@ test('a lease that can not be written is not held', async () => {
   const release = await lease.hold()
   expect(await other.isAlive(lease.process)).toBe(true)
   release()
+  // The hold that failed does not count: nothing renews the lease any more.
+  await pass(2 * LEASE_MS)
+  expect(await other.isAlive(lease.process)).toBe(false)
 })
 
 test('a lease that could not be renewed once is renewed the next time', async () => {
