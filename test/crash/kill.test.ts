@@ -9,6 +9,7 @@ import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import { type BuiltGateway, buildGateway } from '../support/built-gateway.ts'
 import { environmentFor } from '../support/gateway.ts'
 import { type Answer, runOf, send } from '../support/http.ts'
+import { createSeededRandom } from '../support/seeded-random.ts'
 
 const KILLS = 6
 /** Keys are used for the first time at this pace, until some time after the last kill. */
@@ -41,10 +42,7 @@ afterAll(async () => {
 test('killed again and again under load: one task for each key, and every key answered', {
   timeout: 120_000,
 }, async () => {
-  // Put the number of a failed run here to have it killed at the same moments.
-  const seed = Date.now() % 1_000_000
-  console.log(`crash test: seed ${seed}`)
-  const random = randomFrom(seed)
+  const random = createSeededRandom('moments of the kills')
   let url = await startGateway()
   const lastKill = { atMs: 0 }
   const killing = (async () => {
@@ -120,15 +118,4 @@ async function startGateway(): Promise<string> {
       resolve(url)
     })
   })
-}
-
-/** A generator of numbers from 0 to 1 that the same seed sets going the same way (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
