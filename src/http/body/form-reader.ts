@@ -65,7 +65,7 @@ export class FormReader {
     this.#body = request.raw
     this.#idleMs = bodyDeadlinesOf(request).bodyIdleMs
     sendContinue(request, reply)
-    // Begins with the first part asked for; by then this listener has to be the first.
+    // The library begins to read with the first `next`; this listener has to come before its own.
     this.#body.pause()
     this.#body.on('data', this.#onData)
     this.#stopProbe = probeWhilePaused(this.#body, () => this.#receivedBytes - this.#readTo)
@@ -128,13 +128,7 @@ export class FormReader {
 
   /** Reads on to the end of the body, and makes sure that no part was lost. */
   async #finish(): Promise<void> {
-    if (!this.#body.readableEnded) {
-      const ended = new Promise<void>((resolve, reject) => {
-        this.#body.once('end', resolve).once('close', () => reject(bodyCut()))
-      })
-      this.#body.resume()
-      await this.#step(() => ended)
-    }
+    if (!this.#body.readableEnded) await this.#step(() => this.#ended())
     if (!this.#outline.isClosed) throw malformed('The form ends before its closing boundary.')
     if (this.#partCount === 0) throw malformed('The form has no part.')
     if (this.#partCount !== this.#outline.offsets.length) {
@@ -142,7 +136,14 @@ export class FormReader {
     }
   }
 
-  /** What the library gives, unless the form fails or stands still before. */
+  #ended(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#body.once('end', resolve).once('close', () => reject(bodyCut()))
+      this.#body.resume()
+    })
+  }
+
+  /** The library's answer, unless the form fails or no byte comes for too long before. */
   #step<T>(begin: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise<T>((resolve, reject) => {
@@ -179,18 +180,12 @@ function checkHead(part: Multipart): { name: string; filename: string | undefine
 /** What the library fails with, or Node's streams under it. */
 function toFormError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
-  switch ((error as { code?: unknown } | undefined)?.code) {
-    case 'FST_MP_PREMATURE_CLOSE':
-    case 'ECONNRESET':
-      return bodyCut()
-    case 'FST_PARTS_LIMIT':
-      return new GatewayError({
-        code: 'too_large',
-        detail: `The form has more than the ${MAX_PARTS} parts allowed.`,
-      })
-    case 'FST_PROTO_VIOLATION':
-      return malformed('A field has a name that is not allowed.')
-    default:
-      return malformed('The form can not be read: it may end before its closing boundary.')
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'FST_MP_PREMATURE_CLOSE' || code === 'ECONNRESET') return bodyCut()
+  if (code === 'FST_PARTS_LIMIT') {
+    const detail = `The form has more than the ${MAX_PARTS} parts allowed.`
+    return new GatewayError({ code: 'too_large', detail })
   }
+  // No closing boundary, or a name that objects have by themselves.
+  return malformed('The form can not be read.')
 }
