@@ -4,6 +4,7 @@ import { drawSeed } from './test/support/seeded-random.ts'
 export default defineConfig({
   test: {
     env: { TEST_SEED: drawSeed() },
+    globalSetup: 'test/support/build-once.ts',
     include: ['test/**/*.test.ts'],
     // They need a Chromium: npm run test:browser.
     exclude: ['test/browser/**'],

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test, vi } from 'vitest'
+import { builtProgram } from './support/built-program.ts'
 import { within } from './support/within.ts'
 
-/* A start compiles what it imports; on a machine that is busy with other tests that takes its time. */
 const START_MS = 20_000
 const END_MS = 5_000
 
@@ -17,7 +17,7 @@ afterEach(() => {
 
 /** `npm run demo` without npm in between, so that only the demo gets the signal. */
 function startDemo(...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/demo.ts', ...args], {
+  const child = spawn(process.execPath, [builtProgram('scripts/demo.ts'), ...args], {
     env: { PATH: process.env.PATH ?? '' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -72,7 +72,7 @@ test('a second demo finds ports of its own', async () => {
 })
 
 test('a PORT that is not a port is reported by its name', async () => {
-  const child = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/demo.ts'], {
+  const child = spawnSync(process.execPath, [builtProgram('scripts/demo.ts')], {
     env: { PATH: process.env.PATH ?? '', PORT: 'http' },
     encoding: 'utf8',
   })

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts'
-import { type BuiltGateway, buildGateway } from '../support/built-gateway.ts'
+import { builtProgram } from '../support/built-program.ts'
 import { environmentFor } from '../support/gateway.ts'
 import { type Answer, runOf, send } from '../support/http.ts'
 import { createSeededRandom } from '../support/seeded-random.ts'
@@ -21,21 +21,18 @@ const CREATE_MS = 100
 const ANSWERED_WITHIN_MS = 40_000
 
 let folder = ''
-let built: BuiltGateway
 let emulator: Emulator
 let gateway: ChildProcess | undefined
 let found = 0
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'oomol-crash-'))
-  built = buildGateway()
   emulator = await startEmulator()
 }, 60_000)
 
 afterAll(async () => {
   gateway?.kill('SIGKILL')
   await emulator?.close()
-  built?.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -98,10 +95,10 @@ async function retryUntilAnswered(key: number, url: () => string): Promise<Answe
   }
 }
 
-/** Starts the built gateway on the same store and gives its address once it listens. */
+/** Starts the gateway on the same store and gives its address once it listens. */
 async function startGateway(): Promise<string> {
   const env = { ...environmentFor(emulator), STORE_URL: `file:${join(folder, 'data')}`, LOG_LEVEL: 'info' }
-  const started = spawn(process.execPath, [built.main], {
+  const started = spawn(process.execPath, [builtProgram('src/main.ts')], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readEnvironment } from '../../src/emulator/environment.ts'
+import { builtProgram } from '../support/built-program.ts'
 import { within } from '../support/within.ts'
 import { ask, call, createBody, TASKS } from './client.ts'
 
@@ -14,7 +15,7 @@ afterEach(() => {
 
 /** Starts `src/emulator/main.ts` with nothing but these settings. */
 function run(env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/emulator/main.ts'], {
+  const child = spawn(process.execPath, [builtProgram('src/emulator/main.ts')], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { builtProgram } from '../support/built-program.ts'
 import { within } from '../support/within.ts'
-
-const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url))
 
 export type Child = {
   process: ChildProcess
@@ -19,7 +17,7 @@ export type Child = {
 
 /** Starts `child.ts` in a role; it is killed when the test ends, if it hasn't ended by then. */
 export function startChild(role: string, directory: string, name = ''): Child {
-  const started = spawn(process.execPath, ['--import', 'tsx', CHILD, role, directory, name], {
+  const started = spawn(process.execPath, [builtProgram('test/store/child.ts'), role, directory, name], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines: string[] = []

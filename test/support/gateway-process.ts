@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { builtProgram } from './built-program.ts'
 import { until, within } from './within.ts'
 
 export type GatewayProcess = {
@@ -11,14 +12,9 @@ export type GatewayProcess = {
 
 const running = new Set<ChildProcess>()
 
-const FROM_SOURCE = ['--import', 'tsx', 'src/main.ts']
-
-/** Starts the gateway with nothing but these settings: a built one (`BuiltGateway.main`), or else from source. */
-export function spawnGateway(
-  env: Record<string, string | undefined>,
-  main?: string,
-): Omit<GatewayProcess, 'url'> {
-  const child = spawn(process.execPath, main === undefined ? FROM_SOURCE : [main], {
+/** Starts the gateway with nothing but these settings. */
+export function spawnGateway(env: Record<string, string | undefined>): Omit<GatewayProcess, 'url'> {
+  const child = spawn(process.execPath, [builtProgram('src/main.ts')], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -35,11 +31,8 @@ export function spawnGateway(
 }
 
 /** The same, once it listens. */
-export async function startGatewayProcess(
-  env: Record<string, string | undefined>,
-  main?: string,
-): Promise<GatewayProcess> {
-  const started = spawnGateway(env, main)
+export async function startGatewayProcess(env: Record<string, string | undefined>): Promise<GatewayProcess> {
+  const started = spawnGateway(env)
   const urlIn = (text: string) => /listening at (http:\/\/[\w.:]+)/.exec(text)?.[1]
   await until(() => urlIn(started.output()) !== undefined, 'the gateway did not start', 15_000)
   return { ...started, url: urlIn(started.output()) ?? '' }

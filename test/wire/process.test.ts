@@ -1,7 +1,6 @@
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts'
-import { type BuiltGateway, buildGateway } from '../support/built-gateway.ts'
 import { environmentFor, TOKEN } from '../support/gateway.ts'
 import { endGatewayProcesses, spawnGateway, startGatewayProcess } from '../support/gateway-process.ts'
 import { type Answer, runOf, send } from '../support/http.ts'
@@ -9,36 +8,30 @@ import { expectProblem } from '../support/problem.ts'
 import { openSocket } from '../support/socket.ts'
 import { until, within } from '../support/within.ts'
 
-let built: BuiltGateway
 let emulator: Emulator
 beforeAll(async () => {
-  built = buildGateway()
   emulator = await startEmulator()
 }, 60_000)
 beforeEach(() => emulator.resetCounts())
 afterEach(endGatewayProcesses)
 afterAll(async () => {
-  built?.remove()
   await emulator?.close()
 })
 
 const start = (env: Record<string, string> = {}) =>
-  startGatewayProcess({ ...environmentFor(emulator), ...env }, built.main)
+  startGatewayProcess({ ...environmentFor(emulator), ...env })
 const HEAD = `host: a\r\nauthorization: Bearer ${TOKEN}\r\n`
 
 describe('a configuration that is wrong', () => {
   test('ends the process with 78 and every problem, but no value', async () => {
-    const { exit, output } = spawnGateway(
-      {
-        ...environmentFor(emulator),
-        PORT: 'canary-port',
-        OOMOL_BASE_URL: 'ftp://canary-url',
-        GATEWAY_TOKENS: 'app:canary',
-        RUN_MAX_WAIT: 'canary-wait',
-        MAX_BODYBYTES: '1',
-      },
-      built.main,
-    )
+    const { exit, output } = spawnGateway({
+      ...environmentFor(emulator),
+      PORT: 'canary-port',
+      OOMOL_BASE_URL: 'ftp://canary-url',
+      GATEWAY_TOKENS: 'app:canary',
+      RUN_MAX_WAIT: 'canary-wait',
+      MAX_BODYBYTES: '1',
+    })
     expect(await within(exit, 'it did not end', 15_000)).toBe(78)
     for (const name of ['PORT', 'OOMOL_BASE_URL', 'GATEWAY_TOKENS', 'RUN_MAX_WAIT']) {
       expect(output()).toContain(name)
@@ -48,10 +41,7 @@ describe('a configuration that is wrong', () => {
 
   test('a port that is taken ends it with 1 and says so', async () => {
     const taken = await start()
-    const { exit, output } = spawnGateway(
-      { ...environmentFor(emulator), PORT: new URL(taken.url).port },
-      built.main,
-    )
+    const { exit, output } = spawnGateway({ ...environmentFor(emulator), PORT: new URL(taken.url).port })
     expect(await within(exit, 'it did not end', 15_000)).toBe(1)
     expect(output()).toContain('EADDRINUSE')
   })

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadConfig, reloadCallers } from '../../../src/config/load-config.ts'
 import { type Emulator, startEmulator } from '../../../src/emulator/emulator.ts'
+import { builtProgram } from '../../support/built-program.ts'
 import { environmentFor, startTestGateway, type TestGateway } from '../../support/gateway.ts'
 import { runOf, send } from '../../support/http.ts'
 
@@ -96,7 +97,7 @@ describe('SIGHUP', () => {
       GATEWAY_CONFIG: path,
       METRICS_PORT: undefined,
     }
-    child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+    child = spawn(process.execPath, [builtProgram('src/main.ts')], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
