@@ -132,6 +132,6 @@ export function unreadable(operation: Operation): GatewayError {
   return new GatewayError(
     operation === 'create'
       ? { code: 'create_outcome_unknown', repeated: false }
-      : { code: 'upstream_invalid_response', detail: 'Upstream gave an answer that is not as documented.' },
+      : { code: 'upstream_invalid_response', detail: "Upstream's answer can't be read." },
   )
 }

@@ -78,7 +78,7 @@ test.each([
   [
     'src/http/routes/a.ts',
     '../server/server.ts',
-    'routes may import body, answer, access, openapi, request, floor',
+    'routes may import run, body, answer, access, openapi, request, floor',
   ],
   ['src/main.ts', './http/server/server.ts', 'http/server is used by app alone'],
 ])('%s must not import %s', (file, target, reason) => {

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Issue } from '../../domain/issue.ts'
 import { describeFailure, type Failure, GatewayError, taskIDOfError, toFailure } from '../../errors.ts'
-import { traceOf } from '../request/caller-of.ts'
+import { traceOf } from '../request/http-exchange.ts'
 import { toIssues } from '../request/issues.ts'
 
 /** An error answer (RFC 9457): the same as a response or as the last event of a stream. */

@@ -3,7 +3,7 @@ import { adviseRetrySeconds } from '../../domain/polling.ts'
 import { toSuccessBody } from '../../domain/task.ts'
 import { type Failure, isTaskFailure, toTaskFailure } from '../../errors.ts'
 import type { RunOutcome } from '../../services/runs/run-outcome.ts'
-import { traceOf } from '../request/caller-of.ts'
+import { traceOf } from '../request/http-exchange.ts'
 import { toProblemAnswer } from './problem.ts'
 
 /** How a run is answered: the same body whether it is a response or the last event of a stream. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TaskState } from '../../domain/task.ts'
 import { taskIDOfError, toFailure } from '../../errors.ts'
-import { traceOf } from '../request/caller-of.ts'
+import { traceOf } from '../request/http-exchange.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
 import { type RunAnswer, toFailureAnswer } from './run-body.ts'
 

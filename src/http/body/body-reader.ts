@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
+import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
 import { probeWhilePaused } from './leave-probe.ts'
 

@@ -9,8 +9,8 @@ import { receiveForm } from '../body/form.ts'
 import { createBodyCheck, readJsonObject, refuseEncodedBody } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf } from '../request/file-size.ts'
+import { toContext, toHttpExchange } from '../request/http-exchange.ts'
 import { invalidHeader } from '../request/request-headers.ts'
 
 /** The JSON body of a native init is a few short members. */

@@ -6,7 +6,7 @@ import { requireLocalName, usesLocalName } from '../access/local-names.ts'
 import { readJsonBytes } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 export type McpRouteDeps = {

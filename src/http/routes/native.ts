@@ -14,10 +14,10 @@ import {
   TASK_HEADERS,
   UpstreamObject,
 } from '../openapi/schemas.ts'
-import { toContext, toHttpExchange } from '../request/caller-of.ts'
+import { toContext, toHttpExchange } from '../request/http-exchange.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
-import { NativeCreateBody, toNativeCreate } from './create-body.ts'
-import { createTask } from './run-and-answer.ts'
+import { NativeCreateBody, toNativeCreate } from '../run/create-body.ts'
+import { createTask } from '../run/run-and-answer.ts'
 import type { RunRouteDeps } from './runs.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */

@@ -4,7 +4,7 @@ import { sendJson } from '../answer/send-json.ts'
 import { readOptionalJsonObject } from '../body/json-body.ts'
 import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 
 const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
 

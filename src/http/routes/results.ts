@@ -13,7 +13,7 @@ import {
   TaskParams,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toHttpExchange } from '../request/caller-of.ts'
+import { toHttpExchange } from '../request/http-exchange.ts'
 import {
   applyPreference,
   responseModeOf,
@@ -21,7 +21,7 @@ import {
   type WaitLimits,
 } from '../request/response-mode.ts'
 import { taskIDOf } from '../request/task-id.ts'
-import { answerFollow } from './run-and-answer.ts'
+import { answerFollow } from '../run/run-and-answer.ts'
 
 /** `GET /tasks/{taskID}/result`: the answer that `/run` would give, at once or after a wait. */
 export function taskResult(runs: Runs, waits: WaitLimits): Route {

@@ -17,12 +17,12 @@ import {
   TaskCreated,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toHttpExchange } from '../request/caller-of.ts'
+import { toHttpExchange } from '../request/http-exchange.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
 import type { WaitLimits } from '../request/response-mode.ts'
-import { RunBody, toSimplifiedCreate } from './create-body.ts'
-import { answerRun, createTask, sendCreated } from './run-and-answer.ts'
-import { type RunFormDeps, receiveRunForm } from './run-form.ts'
+import { RunBody, toSimplifiedCreate } from '../run/create-body.ts'
+import { answerRun, createTask, sendCreated } from '../run/run-and-answer.ts'
+import { type RunFormDeps, receiveRunForm } from '../run/run-form.ts'
 
 export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: WaitLimits }
 

@@ -6,7 +6,7 @@ import type { Tasks } from '../../services/tasks/tasks.ts'
 import { sendJson } from '../answer/send-json.ts'
 import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 import { taskIDOf } from '../request/task-id.ts'
 
 const WORKLOAD = WORKLOAD_ID_PATTERN.slice(1, -1)

@@ -16,7 +16,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../../errors.ts'
 import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
-import type { BodyDeadlines } from '../request/body-limits.ts'
+import type { BodyDeadlines } from '../request/body-deadlines.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
 

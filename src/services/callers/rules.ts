@@ -1,7 +1,13 @@
+import type { Scope } from '../../domain/caller.ts'
 import type { CreateRequest } from '../../domain/create-request.ts'
 import { isFunctionAllowed, isPackageAllowed } from '../../domain/patterns.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Caller } from './request-context.ts'
+
+/** Throws `insufficient_scope` unless the caller has the scope. */
+export function requireScope(caller: Caller, scope: Scope): void {
+  if (!caller.rules.scopes.has(scope)) throw new GatewayError({ code: 'insufficient_scope', scope })
+}
 
 /** Throws `package_denied` unless the caller may run exactly this package in this version. */
 export function requirePackage(

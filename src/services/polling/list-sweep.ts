@@ -1,4 +1,4 @@
-import type { PageQuery } from '../tasks/list-scan.ts'
+import type { PageQuery } from '../tasks/task-listings.ts'
 import type { PolledTask } from './polled-task.ts'
 
 /** Upstream's largest page. */

@@ -1,4 +1,4 @@
-import type { PageQuery } from '../tasks/list-scan.ts'
+import type { PageQuery } from '../tasks/task-listings.ts'
 import { ListBackoff } from './list-backoff.ts'
 import { ListSweep } from './list-sweep.ts'
 import type { PollBudget } from './poll-budget.ts'

@@ -11,7 +11,7 @@ import type { Drain } from '../drain.ts'
 import type { ValidateDirectInputs } from '../functions/input-validation.ts'
 import type { CreatedTask, CreateOperation, KeyUse, MadeTask } from '../idempotency/create-operation.ts'
 import type { KeyedCreate } from '../idempotency/keyed-create.ts'
-import { retryInBackground } from '../idempotency/retry-write.ts'
+import { retryInBackground } from '../idempotency/retry-in-background.ts'
 import type { ServiceLog } from '../service-log.ts'
 
 /** A create that is ready to be sent, and the key by which a repeat of its request is known. */

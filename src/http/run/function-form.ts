@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Uploads } from '../../services/files/uploads.ts'
 import type { NamedFunctions } from '../../services/functions/functions.ts'
 import type { RunEvents } from '../answer/run-events.ts'
-import type { HttpExchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
 import { buildFromForm } from './form-build.ts'
 
 const SIZE_FIELD = 'size'

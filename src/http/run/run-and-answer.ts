@@ -7,7 +7,7 @@ import type { Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
-import { type HttpExchange, toHttpExchange } from '../request/caller-of.ts'
+import { type HttpExchange, toHttpExchange } from '../request/http-exchange.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
   applyPreference,
