@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TaskState } from '../../domain/task.ts'
-import { taskIDOfError, toFailure } from '../../errors.ts'
+import { noteFailure, taskIDOfError, toFailure } from '../../errors.ts'
 import { traceOf } from '../request/http-exchange.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
 import { type RunAnswer, toFailureAnswer } from './run-body.ts'
@@ -53,9 +53,9 @@ export function createRunEvents(
     fail: (error) => {
       if (stream === undefined) throw error
       const failure = toFailure(error)
-      if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
-      const taskID = taskIDOfError(error) ?? traceOf(request).taskID
-      stream.send('error', toFailureAnswer(failure, request, taskID).body)
+      const trace = traceOf(request)
+      noteFailure(failure, error, trace, request.log)
+      stream.send('error', toFailureAnswer(failure, request, taskIDOfError(error, trace)).body)
       stream.end()
       return reply
     },

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { toIssues } from '../../domain/issue.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
 import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
-import { toIssues } from '../request/issues.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */

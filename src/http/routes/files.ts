@@ -101,7 +101,7 @@ export function putFile(uploads: Uploads): Route {
         throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
-      uploads.admit()
+      uploads.refuseWhileDraining()
       const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
@@ -141,7 +141,7 @@ export function nativeUploadInit(uploads: Uploads): Route {
     handler: async (request, reply) => {
       const body = await readJsonObject(request, reply, INIT_BODY_LIMIT_BYTES)
       const { size } = checkInitBody(body)
-      uploads.admit()
+      uploads.refuseWhileDraining()
       const bytes = await uploads.nativeInit(toContext(request, reply), body.bytes, size)
       return sendJson(reply, bytes)
     },

@@ -19,12 +19,12 @@ import {
 } from '../openapi/schemas.ts'
 import { toHttpExchange } from '../request/http-exchange.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
-import type { WaitLimits } from '../request/response-mode.ts'
+import type { HttpWaits } from '../request/response-mode.ts'
 import { RunBody, toSimplifiedCreate } from '../run/create-body.ts'
 import { answerRun, createTask, sendCreated } from '../run/run-and-answer.ts'
 import { type RunFormDeps, receiveRunForm } from '../run/run-form.ts'
 
-export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: WaitLimits }
+export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: HttpWaits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
 export function postRun(deps: RunRouteDeps): Route {

@@ -11,9 +11,9 @@ import { type HttpExchange, toHttpExchange } from '../request/http-exchange.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
   applyPreference,
+  type HttpWaits,
   responseModeOf,
   type WaitingMode,
-  type WaitLimits,
 } from '../request/response-mode.ts'
 
 /** A create, and what distinguishes its request from others with the same `Idempotency-Key`. */
@@ -27,7 +27,7 @@ export type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefin
 
 /** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
 export async function answerRun(
-  { runs, waits }: { runs: Runs; waits: WaitLimits },
+  { runs, waits }: { runs: Runs; waits: HttpWaits },
   request: FastifyRequest,
   reply: FastifyReply,
   prepare: PrepareCreate,

@@ -1,5 +1,6 @@
 import { type Quota, RateWindow } from '../../domain/rate-window.ts'
 import { GatewayError } from '../../errors.ts'
+import { releaseOnce } from '../release-once.ts'
 import type { Caller } from './request-context.ts'
 
 /** `Retry-After` of a caller that has too many concurrent runs. */
@@ -78,9 +79,7 @@ function acquireRun(counts: Counts, limit: number): () => void {
     throw new GatewayError({ code: 'too_many_runs', detail, retryAfterSeconds: TOO_MANY_RUNS_RETRY_SECONDS })
   }
   counts.runs += 1
-  let isReleased = false
-  return () => {
-    if (!isReleased) counts.runs -= 1
-    isReleased = true
-  }
+  return releaseOnce(() => {
+    counts.runs -= 1
+  })
 }

@@ -40,7 +40,7 @@ export type SentFile = {
 
 export type Uploads = {
   /** Throws `draining` when nothing new may begin; to be called once a request, before its body is read. */
-  admit(): void
+  refuseWhileDraining(): void
   /** The largest single file that this caller may send, in bytes. */
   limitBytes(context: RequestContext): number
   /** Streams a file to the store. Throws `GatewayError`. */
@@ -76,7 +76,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
     get heldBytes() {
       return budget.held
     },
-    admit: () => {
+    refuseWhileDraining: () => {
       if (drain.draining) throw new GatewayError({ code: 'draining' })
     },
     limitBytes,

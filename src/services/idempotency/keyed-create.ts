@@ -30,9 +30,9 @@ export type IdempotencyTimes = SearchTimes &
     leaseMs: number
   }
 
-const IDEMPOTENCY_TIMES: IdempotencyTimes = {
+/** What `attemptMs` is follows from the deadline of a create. */
+const IDEMPOTENCY_TIMES: Omit<IdempotencyTimes, 'attemptMs'> = {
   leaseMs: 5_000,
-  attemptMs: 65_000,
   joinMs: 100,
   searchMs: 20_000,
   settleMs: 10_000,
@@ -47,8 +47,8 @@ export type KeyedCreateDeps = {
   readPage: ReadPage
   now: () => number
   log: ServiceLog
-  /** Left out: `IDEMPOTENCY_TIMES`. */
-  times?: Partial<IdempotencyTimes> | undefined
+  /** What is left out is as in `IDEMPOTENCY_TIMES`. */
+  times: Partial<IdempotencyTimes> & Pick<IdempotencyTimes, 'attemptMs'>
 }
 
 /** A create under way in this process, which requests with the same key join. */
