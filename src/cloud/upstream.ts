@@ -1,4 +1,4 @@
-import { DEADLINES, type Deadlines } from '../domain/deadlines.ts'
+import type { Deadlines } from '../domain/deadlines.ts'
 import { JsonError, type JsonObject, parseForeignObject } from '../domain/json.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
@@ -33,7 +33,7 @@ export type Upstream = {
 /** One of upstream's APIs behind its base URL (origin and path, no trailing slash). */
 export function createUpstream(client: HttpClient, baseUrl: string, options: UpstreamOptions): Upstream {
   const base = new URL(baseUrl)
-  const { readMs, createMs } = options.deadlines ?? DEADLINES
+  const { readMs, createMs } = options.deadlines
   const basePath = base.pathname.replace(/\/$/, '')
   const attempt = (context: CallContext, call: UpstreamCall): Promise<HttpAnswer> =>
     client.call({
@@ -68,7 +68,7 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
 export type UpstreamOptions = {
   userAgent: string
   now: () => number
-  deadlines?: Pick<Deadlines, 'readMs' | 'createMs'>
+  deadlines: Pick<Deadlines, 'readMs' | 'createMs'>
 }
 
 /** Every header that is sent upstream: a closed list, and none of them is copied from the caller. */

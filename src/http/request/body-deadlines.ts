@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { DEADLINES, type Deadlines } from '../../domain/deadlines.ts'
+import type { Deadlines } from '../../domain/deadlines.ts'
 import { GatewayError } from '../../errors.ts'
 
 /** How long a body may take: one that is held in memory as a whole, one that is streamed between two chunks. */
@@ -12,16 +12,21 @@ declare module 'fastify' {
   }
 }
 
+/** The deadlines of a request's body, in milliseconds. */
 export function bodyDeadlinesOf(request: FastifyRequest): BodyDeadlines {
-  return request.routeOptions.config.bodyDeadlines ?? DEADLINES
+  const { bodyDeadlines } = request.routeOptions.config
+  if (bodyDeadlines === undefined) throw new Error('a route was registered without deadlines for its body')
+  return bodyDeadlines
 }
 
-/** The body, or its next bytes, took longer than `bodyDeadlinesOf` allows. */
-export function bodyTooSlow(): GatewayError {
-  return new GatewayError({ code: 'request_timeout', detail: 'The body did not come in time.' })
+/** The whole body took longer than `bodyMs`. */
+export function bodyTooSlow({ bodyMs }: BodyDeadlines): GatewayError {
+  const detail = `Send the body faster: the whole of it has to arrive within ${bodyMs / 1000} seconds.`
+  return new GatewayError({ code: 'request_timeout', detail })
 }
 
-/** The connection ended before the body did. */
-export function bodyCut(): GatewayError {
-  return new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' })
+/** The next bytes of a body took longer than `bodyIdleMs`. */
+export function bodyStalled({ bodyIdleMs }: BodyDeadlines): GatewayError {
+  const detail = `Send the body faster: no byte of it has arrived for ${bodyIdleMs / 1000} seconds.`
+  return new GatewayError({ code: 'request_timeout', detail })
 }

@@ -3,7 +3,6 @@ import { isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Packages } from '../../services/functions/packages.ts'
 import { sendJson } from '../answer/send-json.ts'
-import { readJsonObject } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
@@ -15,8 +14,7 @@ import {
   UpstreamObject,
 } from '../openapi/schemas.ts'
 import { toContext, toHttpExchange } from '../request/http-exchange.ts'
-import { fingerprintOf } from '../request/idempotency-key.ts'
-import { NativeCreateBody, toNativeCreate } from '../run/create-body.ts'
+import { NativeCreateBody, readCreate, toNativeCreate } from '../run/create-body.ts'
 import { createTask } from '../run/run-and-answer.ts'
 import type { RunRouteDeps } from './runs.ts'
 
@@ -38,10 +36,9 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' |
       },
     },
     handler: async (request, reply) => {
-      const { taskID, answer } = await createTask(runs, toHttpExchange(request, reply), async () => {
-        const body = await readJsonObject(request, reply, maxBodyBytes)
-        return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
-      })
+      const { taskID, answer } = await createTask(runs, toHttpExchange(request, reply), (exchange) =>
+        readCreate(exchange, maxBodyBytes, toNativeCreate),
+      )
       return sendJson(reply.header('x-task-id', taskID), answer)
     },
   })

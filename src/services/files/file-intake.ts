@@ -88,6 +88,12 @@ export class FileIntake {
   }
 }
 
+/** A file is larger than its caller may send. */
 export function tooLarge(limitBytes: number): GatewayError {
   return new GatewayError({ code: 'too_large', what: 'The file', limitBytes })
+}
+
+/** The connection ended before the body did. */
+export function bodyCut(): GatewayError {
+  return new GatewayError({ code: 'invalid_request', detail: 'Send all of the body: it ended early.' })
 }
