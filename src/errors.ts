@@ -58,7 +58,7 @@ export class GatewayError extends Error {
 }
 
 /** A failure as callers see it, the same over HTTP and MCP. */
-export type FailureAnswer = {
+type FailureAnswer = {
   status: number
   title: string
   detail: string

@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 export type CallContext = { credential: Credential; signal?: AbortSignal; trace?: Trace }
 
 /** A call upstream before it has an address. `path` is relative to the base, percent-encoded by us. */
-export type UpstreamCall = {
+type UpstreamCall = {
   operation: Operation
   method: HttpMethod
   path: string
@@ -65,7 +65,7 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
   }
 }
 
-export type UpstreamOptions = {
+type UpstreamOptions = {
   userAgent: string
   now: () => number
   deadlines: Pick<Deadlines, 'readMs' | 'createMs'>

@@ -1,5 +1,5 @@
 /** What a caller asks for with the Prefer header (RFC 7240); malformed preferences are ignored. */
-export type Preferences = { respondAsync: boolean; waitSeconds: number | undefined }
+type Preferences = { respondAsync: boolean; waitSeconds: number | undefined }
 
 /** How long a request waits, in milliseconds, and whether it asked for that itself. */
 export type Wait = { ms: number; asked: boolean }

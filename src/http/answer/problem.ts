@@ -11,7 +11,7 @@ import {
 import { traceOf } from '../request/http-exchange.ts'
 
 /** An error answer (RFC 9457): the same as a response or as the last event of a stream. */
-export type Problem = {
+type Problem = {
   type: string
   title: string
   status: number
@@ -25,7 +25,7 @@ export type Problem = {
   errors?: readonly Issue[]
 }
 
-export type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem }
+type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem }
 
 /** The answer to a failure: status, headers and body. */
 export function toProblemAnswer(failure: Failure, requestId: string, taskID?: string): ProblemAnswer {

@@ -35,6 +35,7 @@ export function toFailureAnswer(failure: Failure, request: FastifyRequest, taskI
   return { event, status, contentType: 'application/problem+json', headers, body: JSON.stringify(problem) }
 }
 
+/** Sends the answer as one response. */
 export function sendRunAnswer(reply: FastifyReply, answer: RunAnswer): FastifyReply {
   return reply.code(answer.status).headers(answer.headers).type(answer.contentType).send(answer.body)
 }

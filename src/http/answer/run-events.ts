@@ -21,6 +21,7 @@ export type RunEvents = {
   fail(error: unknown): FastifyReply
 }
 
+/** `keepAliveMs`: between two comments that keep the stream open. */
 export function createRunEvents(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -7,7 +7,7 @@ import { acceptsEventStream, headerOf } from './request-headers.ts'
 export type HttpWaits = WaitLimits & { keepAliveMs: number }
 
 /** How a caller wants to be answered: at once, or after a wait. */
-export type ResponseMode = { kind: 'async' } | WaitingMode
+type ResponseMode = { kind: 'async' } | WaitingMode
 
 /** After a wait: by one response, or by events. */
 export type WaitingMode =

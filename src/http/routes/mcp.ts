@@ -9,7 +9,7 @@ import { jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.
 import { toContext } from '../request/http-exchange.ts'
 import { headerOf } from '../request/request-headers.ts'
 
-export type McpRouteDeps = {
+type McpRouteDeps = {
   mcp: McpEndpoint
   /** The address the gateway listens on. */
   host: string

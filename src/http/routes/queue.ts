@@ -8,6 +8,7 @@ import { toContext } from '../request/http-exchange.ts'
 
 const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
 
+/** `GET /queue` and its native twin: limits, counts and pause, in upstream's own bytes. */
 export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress<'queue'>): Route {
   return defineRoute({
     method: 'GET',

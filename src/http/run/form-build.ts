@@ -7,7 +7,7 @@ import { fingerprintOf, idempotencyKeyOf } from '../request/idempotency-key.ts'
 /** A file of a form by the URL it was uploaded to. */
 export type FileUrl = Pick<FormFile, 'field' | 'url'>
 
-export type FormBuildOptions = Pick<FormOptions, 'sizeField' | 'valueLimits'> & {
+type FormBuildOptions = Pick<FormOptions, 'sizeField' | 'valueLimits'> & {
   uploads: Uploads
   /** Where the progress of uploads is sent; undefined when the caller does not follow events. */
   events: RunEvents | undefined

@@ -23,7 +23,7 @@ export type PreparedCreate = { create: CreateRequest; fingerprint: string }
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
  * takes long before the create may be sent on it.
  */
-export type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
+type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
 
 /** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
 export async function answerRun(

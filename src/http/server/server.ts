@@ -33,7 +33,7 @@ const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string }
   decode: (value) => value,
 }
 
-export type ServerOptions = {
+type ServerOptions = {
   logger: FastifyBaseLogger
   trustProxy: readonly string[]
   bodyDeadlines: BodyDeadlines

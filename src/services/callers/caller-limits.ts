@@ -7,7 +7,7 @@ import type { Caller } from './request-context.ts'
 const TOO_MANY_RUNS_RETRY_SECONDS = 1
 
 /** What remains of one of a caller's limits per minute. */
-export type NamedQuota = Quota & { name: 'requests' | 'creates' }
+type NamedQuota = Quota & { name: 'requests' | 'creates' }
 
 /**
  * The limits of each caller, counted in this process; callers share no counts. Counts are kept under the

@@ -9,7 +9,7 @@ export type ByteSource = {
 }
 
 /** Where bytes are collected. */
-export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
+type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
 
 /** One file that is being read: counted against its limit, hashed when asked; what was read ahead can be put back. */
 export class FileIntake {

@@ -11,7 +11,7 @@ const READ_BYTES = 256 * 1024
 const LIMIT_BYTES = 8 * 2 ** 30
 
 /** A file on disk that only this process can open: it has no name any more. */
-export type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(): Promise<void> }
+type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(): Promise<void> }
 
 /** Where bodies go whose size is not known before their end. */
 export type Spool = {

@@ -31,7 +31,7 @@ export type Uploads = {
   readonly heldBytes: number
 }
 
-export type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
+type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
   api: UploadApi
   owners: Owners
   drain: Drain

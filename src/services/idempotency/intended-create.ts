@@ -6,10 +6,10 @@ import { type KeyRecord, type StoredRecord, toStored } from './key-record.ts'
 import type { ProcessLease } from './process-lease.ts'
 import { retryInBackground } from './retry-in-background.ts'
 
-export type IntendedCreateDeps = { lease: ProcessLease; now: () => number; log: ServiceLog }
+type IntendedCreateDeps = { lease: ProcessLease; now: () => number; log: ServiceLog }
 
 /** One create under a key. `current` is what its intent replaces: nothing, or an attempt that made no task. */
-export type IntendedCreate = {
+type IntendedCreate = {
   keyRecord: KeyRecord
   current: StoredRecord | undefined
   fingerprint: string

@@ -41,7 +41,7 @@ const IDEMPOTENCY_TIMES: Omit<IdempotencyTimes, 'attemptMs'> = {
   skewMs: 15_000,
 }
 
-export type KeyedCreateDeps = {
+type KeyedCreateDeps = {
   store: Store
   drain: Drain
   readPage: ReadPage

@@ -18,7 +18,7 @@ export type Finding =
   | { kind: 'absent' }
   | { kind: 'unknown'; againAtMs: number | undefined }
 
-export type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
+type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
 
 /**
  * Searches the task list of the credential that a lost create was made with for its task. A task that is found

@@ -6,7 +6,7 @@ import { LONGEST_LISTED_MS, type PollSchedule } from './poll-schedule.ts'
 import type { PolledTask } from './polled-task.ts'
 
 /** A request to make now: for one task by its id, or for a page of the list. */
-export type PollStep = { kind: 'task'; task: PolledTask } | { kind: 'page'; query: PageQuery }
+type PollStep = { kind: 'task'; task: PolledTask } | { kind: 'page'; query: PageQuery }
 
 /** One request in so many is a check by id even when there are more urgent ones. */
 const CHECK_SHARE = 16
@@ -16,8 +16,8 @@ const MAX_FETCHES = 32
 const BACKLOG_SWEEP_MS = 1_000
 
 /**
- * Which request is made next with one credential, and when: a poll of a task by its id, or a page of the list
- * when there are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
+ * Which request is made next with one credential: a poll of a task by its id, or a page of the list when there
+ * are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
  * sets no timer. Each request that it returns counts as begun.
  */
 export class PollPlan {

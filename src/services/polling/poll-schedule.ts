@@ -68,7 +68,7 @@ export class PollSchedule {
   add(task: PolledTask, nowMs: number): void {
     this.#tasks.set(task.taskID, task)
     const firstPollMs = nextPollDelayMs(0, this.#random())
-    // Of a task that is not new nothing is known, and it may be older than what the list begins with.
+    // Nothing is known of a task that is not new, and it may be too old for the first pages of the list.
     if (task.isNew) this.#due.push(task, nowMs + firstPollMs)
     else this.#byID.add(task)
     this.#checks.push(task, nowMs + CHECK_INTERVALS * firstPollMs)

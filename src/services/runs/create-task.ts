@@ -39,6 +39,7 @@ export type CreateTaskDeps = {
   validateDirectInputs?: ValidateDirectInputs | undefined
 }
 
+/** The one place that creates tasks. */
 export function createCreateTask(deps: CreateTaskDeps): CreateTask {
   return async (context, { create: request, keyUse }) => {
     if (deps.drain.draining) throw new GatewayError({ code: 'draining' })
