@@ -91,7 +91,10 @@ function toRejection(
   switch (status) {
     case 401:
       if (credential.kind === 'key') return { code: 'upstream_auth_failed' }
-      return { code: 'unauthenticated', detail: 'Upstream did not accept the oomol-token cookie.' }
+      return {
+        code: 'unauthenticated',
+        detail: 'Send a valid oomol-token cookie: upstream did not accept this one.',
+      }
     case 402:
       return { code: 'insufficient_quota', detail }
     case 403:

@@ -187,7 +187,7 @@ async function readValue(name: string, body: ByteSource, limitBytes: number): Pr
   if (isUtf8(value)) return value
   throw new GatewayError({
     code: 'invalid_request',
-    detail: 'The value of a field is not UTF-8.',
+    detail: 'Send the values of fields in UTF-8.',
     errors: [{ path: name, message: 'is not UTF-8' }],
   })
 }

@@ -56,8 +56,8 @@ export function acceptsEventStream(request: FastifyRequest): boolean {
   })
 }
 
-/** The error of a header that can't be taken: `invalid_request`. `problem` completes "The header NAME …". */
+/** The error of a header that can't be taken: `invalid_request`. `problem` completes "it …". */
 export function invalidHeader(name: string, problem: string): GatewayError {
-  const detail = `The header ${name} ${problem}.`
+  const detail = `Correct the header ${name}: it ${problem}.`
   return new GatewayError({ code: 'invalid_request', detail, errors: [{ path: name, message: problem }] })
 }

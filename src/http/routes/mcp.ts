@@ -83,7 +83,7 @@ export function postMcp(deps: McpRouteDeps): Route {
 
 function refuseUser({ caller }: FastifyRequest): void {
   if (caller?.kind !== 'user') return
-  throw new GatewayError({ code: 'unauthenticated', detail: 'MCP takes gateway tokens only, no cookies.' })
+  throw new GatewayError({ code: 'unauthenticated', detail: 'Send a gateway token: MCP takes no cookies.' })
 }
 
 function protocolHeaders(request: FastifyRequest): Record<string, string> {

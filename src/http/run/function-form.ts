@@ -30,7 +30,7 @@ export async function receiveFunctionForm(
       const urls = files.map(({ field, url }) => ({ name: field, url }))
       const made = toFunctionInputs([...texts, ...urls], block)
       if ('inputs' in made) return made.inputs
-      const detail = 'The fields do not fit the inputs of the function.'
+      const detail = 'Change the fields that errors lists: they do not fit the function.'
       throw new GatewayError({ code: 'invalid_request', detail, errors: made.issues })
     },
   )

@@ -130,7 +130,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
   const failure: Failure =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? { code: 'request_timeout', detail: 'The request did not arrive in time. Send it again.' }
-      : { code: 'invalid_request', detail: 'Malformed HTTP request.' }
+      : { code: 'invalid_request', detail: 'Send a well-formed HTTP request: this one is malformed.' }
   const { status, problem } = toProblemAnswer(failure, randomUUID())
   const body = JSON.stringify(problem)
   socket.end(

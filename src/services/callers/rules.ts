@@ -17,7 +17,8 @@ export function requirePackage(
   if (isPackageAllowed(caller.rules.packages, packageName, packageVersion)) return
   throw new GatewayError({
     code: 'package_denied',
-    detail: 'The rules of this caller do not allow this package in this version.',
+    detail:
+      'The rules of this caller do not allow this package in this version. Run another, or ask the operator.',
   })
 }
 
@@ -26,6 +27,6 @@ export function requireFunction(caller: Caller, name: string): void {
   if (isFunctionAllowed(caller.rules.functions, name)) return
   throw new GatewayError({
     code: 'function_denied',
-    detail: 'The rules of this caller do not allow this function.',
+    detail: 'The rules of this caller do not allow this function. Run another, or ask the operator.',
   })
 }

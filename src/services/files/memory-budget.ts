@@ -104,6 +104,6 @@ class HeldBytes implements Reservation {
 }
 
 function overloaded(): GatewayError {
-  const detail = 'Too many uploads are under way in this gateway.'
+  const detail = 'Too many uploads are under way in this gateway. Retry after the time in Retry-After.'
   return new GatewayError({ code: 'overloaded', detail })
 }

@@ -8,7 +8,7 @@ import type { PolledTask } from './polled-task.ts'
 /** A request to make now: for one task by its id, or for a page of the list. */
 type PollStep = { kind: 'task'; task: PolledTask } | { kind: 'page'; query: PageQuery }
 
-/** One request in so many is a check by id even when there are more urgent ones. */
+/** Every 16th request is a check by id, even when others are more urgent. */
 const CHECK_SHARE = 16
 /** Results fetched at the same time. */
 const MAX_FETCHES = 32
@@ -63,7 +63,7 @@ export class PollPlan {
     this.#fetches -= 1
   }
 
-  /** The page was read, and showed so many of the polled tasks. */
+  /** The page was read. `shown`: how many of the polled tasks it had. */
   endPage(shown: number, nextToken: string | undefined, nowMs: number): void {
     this.#listBackoff.succeeded(shown)
     this.#sweep?.endPage(shown, nextToken)

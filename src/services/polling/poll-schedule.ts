@@ -6,7 +6,7 @@ import type { PolledTask } from './polled-task.ts'
 const MANY_TASKS = 20
 /** Between two polls of a task in the list: shorter than by id, because a page costs little for each task. */
 export const LONGEST_LISTED_MS = 1_500
-/** A task is polled by id once in so many of its intervals, whatever the list shows of it. */
+/** After this many of its intervals a task is polled by id, whatever the list shows of it. */
 const CHECK_INTERVALS = 2.5
 
 /**

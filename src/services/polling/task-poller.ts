@@ -12,7 +12,7 @@ export type TaskPoller = {
   close(): void
 }
 
-/** So many are kept; one without tasks too, because it knows how upstream has treated its credential. */
+/** How many are kept, also those without tasks, because they know how upstream has treated their credential. */
 const MAX_POLLERS = 1000
 
 /**

@@ -22,7 +22,7 @@ export function createWaitSlots(maxWaiting: number): WaitSlots {
     },
     acquire: () => {
       if (waiting >= maxWaiting) {
-        const detail = 'Too many requests are waiting in this gateway.'
+        const detail = 'Too many requests are waiting in this gateway. Retry after the time in Retry-After.'
         throw new GatewayError({ code: 'overloaded', detail })
       }
       waiting += 1
