@@ -8,6 +8,7 @@ import { createOptionalCaller } from './http/access/optional-caller.ts'
 import { setRateLimitHeaders } from './http/access/rate-limit-fields.ts'
 import { FORM_LOGGING, registerForms } from './http/body/form-reader.ts'
 import { openApiDocument, registerOpenApi } from './http/openapi/openapi.ts'
+import type { HttpWaits } from './http/request/response-mode.ts'
 import { nativeUploadInit, nativeUploadUrl, postFiles, putFile } from './http/routes/files.ts'
 import { functionDetail, listFunctions, postFunctionRun } from './http/routes/functions.ts'
 import { postMcp } from './http/routes/mcp.ts'
@@ -89,20 +90,21 @@ function openRoutes(
   open.route(openApiDocument(open, { functions, optionalCaller: createOptionalCaller(access) }))
 }
 
+type SurfaceSettings = Pick<Config, 'maxBodyBytes' | 'runDefaultWaitMs' | 'runMaxWaitMs'>
+
 /** Everything here needs a caller, and of the caller the scope that the route names. */
 function surfaceRoutes(
   surface: FastifyInstance,
   graph: Graph,
-  config: Config,
-  deps: AppDeps,
+  { maxBodyBytes, runDefaultWaitMs, runMaxWaitMs }: SurfaceSettings,
+  { version, logger: log }: Pick<AppDeps, 'version' | 'logger'>,
   access: AuthenticateDeps,
 ): void {
   const { limits, tasks, functions, runs, uploads } = graph
-  const { host, allowedOrigins, maxBodyBytes } = config
+  const { host, allowedOrigins } = access
   const { keepAliveMs } = graph.deadlines
-  const waits = { defaultMs: config.runDefaultWaitMs, maxMs: config.runMaxWaitMs, keepAliveMs }
+  const waits: HttpWaits = { defaultMs: runDefaultWaitMs, maxMs: runMaxWaitMs, keepAliveMs }
   const runDeps = { runs, waits, maxBodyBytes, uploads }
-  const { version, logger: log } = deps
   const mcp = createMcpEndpoint({ version, log, keepAliveMs, runs, waits, tasks, uploads, functions })
 
   surface.addHook('onRequest', authenticate(access))

@@ -1,5 +1,7 @@
 import type { Issue } from './domain/issue.ts'
+import type { Log } from './domain/log.ts'
 import type { FailedTask } from './domain/task.ts'
+import type { Trace } from './domain/trace.ts'
 
 /**
  * Every expected failure: a closed union that only `describeFailure` turns into an answer. `detail` reaches
@@ -33,7 +35,7 @@ export type Failure =
   | { code: 'upstream_timeout' }
   | { code: 'upstream_unavailable'; retryAfterSeconds: number }
   | { code: 'upstream_rejected'; status: 400 | 403 | 404 | 409 | 422; detail: string }
-  | { code: 'overloaded'; detail: string; retryAfterSeconds: number }
+  | { code: 'overloaded'; detail: string }
   | { code: 'draining' }
   | { code: 'store_unavailable' }
 
@@ -56,7 +58,7 @@ export class GatewayError extends Error {
 }
 
 /** A failure as callers see it, the same over HTTP and MCP. */
-export type FailureAnswer = {
+type FailureAnswer = {
   status: number
   title: string
   detail: string
@@ -102,16 +104,22 @@ const STATUS_BY_CODE: {
 }
 
 /** When to retry after failures that carry no time of their own. */
-const RETRY_AFTER_SECONDS = { draining: 1, store_unavailable: 5 } as const
+const RETRY_AFTER_SECONDS = { draining: 1, overloaded: 5, store_unavailable: 5 } as const
 
 /** What is thrown as a failure: a `GatewayError` has one, anything else is a fault of ours. */
 export function toFailure(error: unknown): Failure {
   return error instanceof GatewayError ? error.failure : { code: 'internal' }
 }
 
-/** The task that an error is about, if it names one. */
-export function taskIDOfError(error: unknown): string | undefined {
-  return error instanceof GatewayError ? error.taskID : undefined
+/** The task that an error is about: the one it names, or the one that the request is known to be about. */
+export function taskIDOfError(error: unknown, { taskID }: Trace): string | undefined {
+  return (error instanceof GatewayError ? error.taskID : undefined) ?? taskID
+}
+
+/** Notes what a request failed with in its trace; an error of ours goes into the log as a whole. */
+export function noteFailure(failure: Failure, error: unknown, trace: Trace, log: Pick<Log, 'error'>): void {
+  trace.failure = failure.code
+  if (failure.code === 'internal') log.error({ err: error }, 'unforeseen error')
 }
 
 /** A task that failed, as a failure: `insufficient_quota` when its message is about quota. */
@@ -129,7 +137,7 @@ export function describeFailure(failure: Failure): FailureAnswer {
   const [status, title, retryable] = STATUS_BY_CODE[failure.code]
   const answer: FailureAnswer = { status, title, detail: detailOf(failure), retryable }
   if ('retryAfterSeconds' in failure) answer.retryAfterSeconds = failure.retryAfterSeconds
-  if (failure.code === 'draining' || failure.code === 'store_unavailable') {
+  if (failure.code === 'draining' || failure.code === 'overloaded' || failure.code === 'store_unavailable') {
     answer.retryAfterSeconds = RETRY_AFTER_SECONDS[failure.code]
   }
   if (failure.code === 'create_outcome_unknown' && failure.repeated) answer.status = 409

@@ -30,7 +30,7 @@ import { createTaskPoller, type TaskPoller } from './services/polling/task-polle
 import { type CreateTask, type CreateTaskDeps, createCreateTask } from './services/runs/create-task.ts'
 import { createRuns, type Runs } from './services/runs/runs.ts'
 import { createWaitSlots, type WaitSlots } from './services/runs/wait-slots.ts'
-import type { ReadPage } from './services/tasks/list-scan.ts'
+import type { ReadPage } from './services/tasks/task-listings.ts'
 import { createTasks, type Tasks } from './services/tasks/tasks.ts'
 import type { Store } from './store/store.ts'
 

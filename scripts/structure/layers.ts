@@ -40,7 +40,8 @@ export const ROOMS: Record<string, Record<string, readonly string[]>> = {
     floor: [],
   },
   http: {
-    routes: ['body', 'answer', 'access', 'openapi', 'request', 'floor'],
+    routes: ['run', 'body', 'answer', 'access', 'openapi', 'request', 'floor'],
+    run: ['body', 'answer', 'access', 'openapi', 'request', 'floor'],
     // Used by app.ts alone, so no other room names it.
     server: ['answer', 'access', 'request', 'floor'],
     body: ['request', 'floor'],

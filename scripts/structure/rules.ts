@@ -1,7 +1,7 @@
 import { DOORS, LAYERS, ROOMS } from './layers.ts'
 import { readSource, type Source } from './source.ts'
 
-export type Violation = { rule: string; file: string; message: string; warning?: true }
+type Violation = { rule: string; file: string; message: string; warning?: true }
 type Rule = (sources: readonly Source[]) => Violation[]
 
 const MAX_FUNCTION_LINES = 60
@@ -14,7 +14,8 @@ export function checkStructure(texts: ReadonlyMap<string, string>): Violation[] 
   const sources = [...texts].map(([path, text]) => readSource(path, text))
   const ours = sources.filter(({ path }) => path.startsWith('src/'))
   const srcRules = [findWrongArrows, findCrowdedFloors, findTwinNames, findLongFiles]
-  return [...findCircles(sources), ...srcRules.flatMap((rule) => rule(ours)), ...findLongBlocks(sources)]
+  const allRules = [findCircles, findLongBlocks, findDeadExports]
+  return [...allRules.flatMap((rule) => rule(sources)), ...srcRules.flatMap((rule) => rule(ours))]
 }
 
 const findCircles: Rule = (sources) => {
@@ -105,6 +106,17 @@ const findLongBlocks: Rule = (sources) =>
       ]
     }),
   )
+
+/** An export that no other file takes says that there is a reader where there is none. */
+const findDeadExports: Rule = (sources) => {
+  const used = new Set(sources.flatMap(({ uses }) => uses))
+  return sources.flatMap(({ path, exports }) => {
+    // What a test file offers, the test runner may take.
+    if (path.startsWith('test/') || used.has(`${path} *`)) return []
+    const dead = exports.filter((name) => !used.has(`${path} ${name}`))
+    return dead.map((name) => ({ rule: 'export', file: path, message: `no other file imports ${name}` }))
+  })
+}
 
 const findLongFiles: Rule = (sources) =>
   sources

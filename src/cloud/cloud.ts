@@ -17,7 +17,7 @@ export type Cloud = {
   close(): Promise<void>
 }
 
-export type CloudDeps = {
+type CloudDeps = {
   taskUrl: string
   registryUrl: string
   uploadUrl: string

@@ -88,7 +88,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
     call: (call) => {
       if (isClosed) return Promise.reject(new TransportError('aborted', false))
       return new Promise((resolve, reject) =>
-        new HttpExchange(call, resolve, reject).start(poolOf(call.origin)),
+        new PendingCall(call, resolve, reject).start(poolOf(call.origin)),
       )
     },
     close: async () => {
@@ -100,7 +100,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
 }
 
 /** One call under way: collects the answer, settles exactly once, and then releases timer and signal. */
-class HttpExchange implements Dispatcher.DispatchHandler {
+class PendingCall implements Dispatcher.DispatchHandler {
   readonly #call: HttpCall
   readonly #resolve: (answer: HttpAnswer) => void
   readonly #reject: (error: TransportError) => void

@@ -1,5 +1,5 @@
 import type { Deadlines } from '../domain/deadlines.ts'
-import { parseRetryAfterMs } from '../domain/polling.ts'
+import { parseRetryAfterMs, toRetryAfterSeconds } from '../domain/retry.ts'
 import type { Failure } from '../errors.ts'
 import { type HttpAnswer, type HttpClient, TransportError } from './http-client.ts'
 
@@ -8,8 +8,6 @@ const MAX_ANSWER_BYTES = 256 * 1024
 
 /** The rate below which a store counts as stalled: a part may take as long as at this rate, and `partMs` more. */
 const SLOWEST_BYTES_PER_MS = 256
-
-const DEFAULT_RETRY_AFTER_SECONDS = 5
 
 /** Statuses after which the same part may be sent again. */
 const RETRYABLE: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
@@ -63,15 +61,15 @@ export function createPartUploader(
   }
 }
 
-/** All headers of a part: its URL is its only credential. */
+/** All headers of a part, each with its reason; its URL is its only credential. */
 function partHeaders(bytes: number): string[] {
   return [
-    'content-type',
-    'application/octet-stream',
-    'content-length',
-    String(bytes),
-    'accept-encoding',
-    'identity',
+    // The store keeps bytes; what they are is in the name of the file.
+    ...['content-type', 'application/octet-stream'],
+    // A presigned URL takes no chunked body.
+    ...['content-length', String(bytes)],
+    // An answer that is compressed could grow beyond its limit while it is unpacked.
+    ...['accept-encoding', 'identity'],
   ]
 }
 
@@ -79,15 +77,15 @@ function toFailedOutcome({ status, headers }: HttpAnswer, nowMs: number): PartOu
   const retryAfterMs = parseRetryAfterMs(headers['retry-after'], nowMs)
   const mayRetry = RETRYABLE.has(status)
   if (status === 503 || status === 429) {
-    const seconds = retryAfterMs === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.ceil(retryAfterMs / 1000)
-    const failure: Failure = { code: 'upstream_unavailable', retryAfterSeconds: Math.max(1, seconds) }
+    const retryAfterSeconds = toRetryAfterSeconds(retryAfterMs)
+    const failure: Failure = { code: 'upstream_unavailable', retryAfterSeconds }
     return { kind: 'failed', failure, mayRetry, retryAfterMs }
   }
   if (status >= 400 && status <= 599) {
     // The whole upload may be repeated, whether or not this part may be.
     return { kind: 'failed', failure: { code: 'upstream_error', retryable: true }, mayRetry, retryAfterMs }
   }
-  const detail = 'The file store gave a status that is not as documented.'
+  const detail = 'The file store answered with an unexpected status.'
   return { kind: 'failed', failure: { code: 'upstream_invalid_response', detail }, mayRetry, retryAfterMs }
 }
 
@@ -113,7 +111,7 @@ function toTransportOutcome(error: TransportError): PartOutcome {
     case 'too-large':
     case 'encoded':
     case 'malformed': {
-      const detail = 'The file store gave an answer that is not as documented.'
+      const detail = "The answer of the file store can't be read."
       return failed({ code: 'upstream_invalid_response', detail }, true)
     }
   }

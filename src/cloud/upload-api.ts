@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts'
 import { type CallContext, type Upstream, type UpstreamAnswer, unreadable } from './upstream.ts'
 
 /** A file to upload, as it is described to upstream. */
-export type NewUpload = {
+type NewUpload = {
   sizeBytes: number
   /** With its dot, or empty. */
   extension: string
@@ -14,7 +14,7 @@ export type NewUpload = {
 }
 
 /** A file that is there, as upstream describes it; `expiresAt` is an ISO date. */
-export type StoredFile = { url: string; mimeType: string; expiresAt: string | null }
+type StoredFile = { url: string; mimeType: string; expiresAt: string | null }
 
 /** The upload API (`oomol-api.md`). Everything throws `GatewayError`; ids were checked with `isUploadID`. */
 export type UploadApi = {

@@ -1,4 +1,4 @@
-import { parseRetryAfterMs } from '../domain/polling.ts'
+import { parseRetryAfterMs, toRetryAfterSeconds } from '../domain/retry.ts'
 import type { Failure } from '../errors.ts'
 import type { Credential } from './credential.ts'
 import type { HttpAnswer, TransportError } from './http-client.ts'
@@ -20,8 +20,6 @@ export type Operation =
 
 /** The longest message of upstream that is passed on, in bytes of UTF-8. */
 const MAX_MESSAGE_BYTES = 2048
-
-const DEFAULT_RETRY_AFTER_SECONDS = 5
 
 const WHAT: Partial<Record<Operation, 'task' | 'upload'>> = {
   detail: 'task',
@@ -66,7 +64,7 @@ export function toAnswerFailure(
     return { code: 'upstream_unavailable', retryAfterSeconds: retryAfterSeconds(answer, nowMs) }
   }
   if (status >= 500 && status <= 599) return { code: 'upstream_error', retryable: operation !== 'create' }
-  return { code: 'upstream_invalid_response', detail: 'Upstream gave a status that is not as documented.' }
+  return { code: 'upstream_invalid_response', detail: 'Upstream answered with an unexpected status.' }
 }
 
 /**
@@ -93,7 +91,10 @@ function toRejection(
   switch (status) {
     case 401:
       if (credential.kind === 'key') return { code: 'upstream_auth_failed' }
-      return { code: 'unauthenticated', detail: 'Upstream did not accept the oomol-token cookie.' }
+      return {
+        code: 'unauthenticated',
+        detail: 'Send a valid oomol-token cookie: upstream did not accept this one.',
+      }
     case 402:
       return { code: 'insufficient_quota', detail }
     case 403:
@@ -112,8 +113,7 @@ function toRejection(
 }
 
 function retryAfterSeconds(answer: HttpAnswer, nowMs: number): number {
-  const ms = parseRetryAfterMs(answer.headers['retry-after'], nowMs)
-  return ms === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(ms / 1000))
+  return toRetryAfterSeconds(parseRetryAfterMs(answer.headers['retry-after'], nowMs))
 }
 
 /** Upstream's own message as plain text of at most 2 KiB; undefined when the body is not one of its errors. */

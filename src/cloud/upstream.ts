@@ -1,4 +1,4 @@
-import { DEADLINES, type Deadlines } from '../domain/deadlines.ts'
+import type { Deadlines } from '../domain/deadlines.ts'
 import { JsonError, type JsonObject, parseForeignObject } from '../domain/json.ts'
 import type { Trace } from '../domain/trace.ts'
 import { GatewayError } from '../errors.ts'
@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 export type CallContext = { credential: Credential; signal?: AbortSignal; trace?: Trace }
 
 /** A call upstream before it has an address. `path` is relative to the base, percent-encoded by us. */
-export type UpstreamCall = {
+type UpstreamCall = {
   operation: Operation
   method: HttpMethod
   path: string
@@ -33,7 +33,7 @@ export type Upstream = {
 /** One of upstream's APIs behind its base URL (origin and path, no trailing slash). */
 export function createUpstream(client: HttpClient, baseUrl: string, options: UpstreamOptions): Upstream {
   const base = new URL(baseUrl)
-  const { readMs, createMs } = options.deadlines ?? DEADLINES
+  const { readMs, createMs } = options.deadlines
   const basePath = base.pathname.replace(/\/$/, '')
   const attempt = (context: CallContext, call: UpstreamCall): Promise<HttpAnswer> =>
     client.call({
@@ -65,10 +65,10 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
   }
 }
 
-export type UpstreamOptions = {
+type UpstreamOptions = {
   userAgent: string
   now: () => number
-  deadlines?: Pick<Deadlines, 'readMs' | 'createMs'>
+  deadlines: Pick<Deadlines, 'readMs' | 'createMs'>
 }
 
 /** Every header that is sent upstream: a closed list, and none of them is copied from the caller. */
@@ -132,6 +132,6 @@ export function unreadable(operation: Operation): GatewayError {
   return new GatewayError(
     operation === 'create'
       ? { code: 'create_outcome_unknown', repeated: false }
-      : { code: 'upstream_invalid_response', detail: 'Upstream gave an answer that is not as documented.' },
+      : { code: 'upstream_invalid_response', detail: "Upstream's answer can't be read." },
   )
 }

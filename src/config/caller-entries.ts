@@ -29,7 +29,7 @@ const MAX_COUNT = 1_000_000_000
 type Fields = Partial<Record<(typeof KEYS)[number], YamlField>>
 
 /** The ids and tokens in use, which grow while callers are read, and the functions that a rule may name. */
-export type CallerContext = {
+type CallerContext = {
   readonly ids: Set<string>
   /** SHA-256 in lower-case hex. */
   readonly tokenHashes: Set<string>

@@ -2,10 +2,10 @@ import type { CallerConfig } from '../domain/caller.ts'
 import type { FunctionConfig } from '../domain/named-function.ts'
 import type { Secret } from '../domain/secret.ts'
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
 /** Base URLs are origin and path without a trailing slash; the task base has its `/v1` or `/v3` stripped. */
-export type UpstreamConfig = {
+type UpstreamConfig = {
   readonly taskUrl: string
   readonly uploadUrl: string
   readonly registryUrl: string

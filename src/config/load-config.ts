@@ -18,7 +18,7 @@ import { reportUnknownSettings } from './unknown-settings.ts'
 import { type Parse, toApiKey } from './values.ts'
 
 /** Reads a whole file as text, or throws with a `code`. */
-export type ReadFile = (path: string) => string
+type ReadFile = (path: string) => string
 
 type FileSetting = 'OOMOL_API_KEY_FILE' | 'GATEWAY_TOKENS_FILE' | 'GATEWAY_CONFIG'
 

@@ -11,7 +11,7 @@ const MAX_TEXT = 4_096
 const MAX_PACKAGE_NODES = 50_000
 
 /** An input of a block. Callers see `schema`; values are validated with `check`. */
-export type BlockInput = {
+type BlockInput = {
   readonly schema: JsonSchema
   readonly check: ValidatableSchema
   readonly required: boolean

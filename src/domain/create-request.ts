@@ -1,3 +1,4 @@
+import type { Issue } from './issue.ts'
 import { isBlockName, isPackageName, isPackageVersion } from './names.ts'
 
 declare const namesChecked: unique symbol
@@ -24,17 +25,17 @@ export type CreateParts = {
   readonly functionName?: string
   /**
    * What is wrong with the inputs, if they were checked already; a create with any is refused. Not thrown at
-   * once: the repeat of a create that was made is answered, whatever its inputs would be held against today.
+   * once: a repeat of a create gets its task, even if the block has changed and refuses these inputs today.
    */
-  readonly inputProblems?: readonly { path: string; message: string }[]
+  readonly inputProblems?: readonly Issue[]
 }
 
 /** A create with names that are not valid. `issues` have JSON Pointers into the create body. */
 export class CreateRequestError extends Error {
   override readonly name = 'CreateRequestError'
-  readonly issues: readonly { path: string; message: string }[]
+  readonly issues: readonly Issue[]
 
-  constructor(issues: readonly { path: string; message: string }[]) {
+  constructor(issues: readonly Issue[]) {
     super('a create has names that are not valid')
     this.issues = issues
   }
@@ -48,7 +49,7 @@ export function toCreateRequest(parts: CreateParts): CreateRequest {
 }
 
 function findNameIssues({ packageName, packageVersion, blockName }: CreateParts) {
-  const issues: { path: string; message: string }[] = []
+  const issues: Issue[] = []
   if (!isPackageName(packageName))
     issues.push({ path: '/packageName', message: 'must be a package name such as @acme/pdf' })
   if (!isPackageVersion(packageVersion))

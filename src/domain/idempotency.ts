@@ -34,7 +34,7 @@ export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
 export type RecordOf<State extends IdempotencyRecord['state']> = Extract<IdempotencyRecord, { state: State }>
 
 /** A task under its key. `answer` is upstream's to the create. */
-export type KeptTask = { taskID: string; createdAtMs: number; answer: string }
+type KeptTask = { taskID: string; createdAtMs: number; answer: string }
 
 /** Where a key of a caller is kept: no two callers share one, and neither caller nor key can be read off it. */
 export function toRecordKey(callerID: string, key: string): string {

@@ -34,8 +34,7 @@ export function findInputIssues(
   for (const { name, bytes } of inputs.members) {
     const input = block.inputs.get(name)
     const path = toPointer(name)
-    if (block.unsettable.has(name))
-      issues.push({ path, message: 'is a credential, which can not be set here' })
+    if (block.unsettable.has(name)) issues.push({ path, message: "is a credential, which can't be set here" })
     else if (input === undefined) issues.push({ path, message: UNKNOWN_INPUT })
     else {
       const cost = bytes.length * input.check.size

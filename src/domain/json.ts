@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer'
 const MAX_JSON_DEPTH = 100
 
 /** More members than any real body has. Parsing one costs a hundred times its bytes. */
-export const MAX_JSON_MEMBERS = 10_000
+const MAX_JSON_MEMBERS = 10_000
 
 /** One top-level member; `bytes` is its value as it came. */
 export type JsonMember = { name: string; bytes: Buffer }

@@ -52,6 +52,9 @@ export function isFunctionName(text: string): boolean {
   return FUNCTION_NAME.test(text)
 }
 
+/** What is wrong with an idempotency key that `isIdempotencyKey` refuses. */
+export const IDEMPOTENCY_KEY_RULE = 'must be 1 to 255 visible ASCII characters'
+
 /** An idempotency key, as a header or an argument: 1 to 255 visible ASCII characters. */
 export function isIdempotencyKey(value: unknown): value is string {
   return typeof value === 'string' && IDEMPOTENCY_KEY.test(value)

@@ -2,9 +2,6 @@
 const SHORTEST_WAIT_MS = 200
 const LONGEST_WAIT_MS = 3_000
 
-/** Upstream's Retry-After is followed up to this, in milliseconds. */
-const LONGEST_RETRY_AFTER_MS = 60_000
-
 /** How far a wait is moved at random to either side, so that polls do not fall into step. */
 const JITTER = 0.1
 
@@ -20,20 +17,4 @@ export function nextPollDelayMs(ageMs: number, random: number): number {
 /** Whole seconds that a caller is advised to wait before it asks for a task of that age again. */
 export function adviseRetrySeconds(ageMs: number): number {
   return Math.max(1, Math.round(nextPollDelayMs(ageMs, 0.5) / 1000))
-}
-
-/**
- * Upstream's Retry-After in milliseconds, clamped to a minute; undefined when there is none or it makes
- * no sense. Seconds or an HTTP date (RFC 9110, section 10.2.3).
- */
-export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined
-  const text = header.trim()
-  const ms = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : /GMT$/.test(text)
-      ? Date.parse(text) - nowMs
-      : Number.NaN
-  if (Number.isNaN(ms)) return undefined
-  return Math.min(Math.max(ms, 0), LONGEST_RETRY_AFTER_MS)
 }

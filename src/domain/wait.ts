@@ -1,8 +1,11 @@
 /** What a caller asks for with the Prefer header (RFC 7240); malformed preferences are ignored. */
-export type Preferences = { respondAsync: boolean; waitSeconds: number | undefined }
+type Preferences = { respondAsync: boolean; waitSeconds: number | undefined }
 
 /** How long a request waits, in milliseconds, and whether it asked for that itself. */
 export type Wait = { ms: number; asked: boolean }
+
+/** Milliseconds: the wait of requests that name none, and the longest. */
+export type WaitLimits = { defaultMs: number; maxMs: number }
 
 /** Reads `respond-async` and `wait` (whole seconds). The first of a repeated preference counts. */
 export function parsePrefer(header: string | undefined): Preferences {
@@ -28,7 +31,7 @@ export function parseWaitSeconds(text: string): number | undefined {
 export function chooseWait(
   querySeconds: number | undefined,
   preferSeconds: number | undefined,
-  limits: { defaultMs: number; maxMs: number },
+  limits: WaitLimits,
 ): Wait {
   const seconds = querySeconds ?? preferSeconds
   if (seconds === undefined) return { ms: Math.min(limits.defaultMs, limits.maxMs), asked: false }

@@ -19,7 +19,7 @@ export type Route = {
   handle(request: ApiRequest): Answer
 }
 
-export type ApiServerDeps = {
+type ApiServerDeps = {
   readonly recorder: Recorder
   readonly faults: FaultPlan
   readonly routes: readonly Route[]

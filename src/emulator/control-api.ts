@@ -6,7 +6,7 @@ import { isOperation, type Operation } from './operation-names.ts'
 import type { EmulatedTask, TaskEnd } from './task-snapshot.ts'
 
 /** What another process can ask of an emulator. */
-export type Controls = {
+type Controls = {
   misbehave(operation: Operation, fault: Fault, times?: number): void
   counts(): Record<Operation, number>
   reset(): void

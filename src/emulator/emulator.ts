@@ -21,7 +21,7 @@ import { toUploadFacts, type UploadFacts } from './upload-facts.ts'
 import { createUploadStore, type UploadStore } from './uploads.ts'
 
 // The types of the API below, so that a test needs one import.
-export type { EmulatedPackage, EmulatedTask, EmulatorOptions, Fault, Operation, RecordedRequest }
+export type { EmulatorOptions, Fault, Operation }
 
 /** A running local OOMOL, with everything that a test can ask of it or change about it. Times are epoch milliseconds. */
 export type Emulator = {

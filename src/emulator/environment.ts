@@ -1,7 +1,7 @@
 import type { EmulatorOptions } from './options.ts'
 
 /** The options of an emulator that is its own process, or every problem of its environment. */
-export type EmulatorEnvironment =
+type EmulatorEnvironment =
   | { readonly options: EmulatorOptions & { host: string; port: number; storePort: number; keys: string[] } }
   | { readonly problems: readonly string[] }
 

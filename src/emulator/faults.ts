@@ -5,7 +5,7 @@ import { isWrite, type Operation } from './operation-names.ts'
  * effect (the task exists, the part is stored) and only the answer is wrong. Left out: the stage that
  * does most harm, see `stageOf`.
  */
-export type FaultStage = 'before-processing' | 'before-answer'
+type FaultStage = 'before-processing' | 'before-answer'
 
 /** How one request is treated instead of getting the right answer. Times are milliseconds. */
 export type Fault =

@@ -25,7 +25,7 @@ export type BlockInputs = {
   readonly members: ReadonlyMap<string, ByteText>
 }
 
-export type BlockRun = (inputs: BlockInputs) => BlockPlan
+type BlockRun = (inputs: BlockInputs) => BlockPlan
 
 /** An input or output as the registry describes it. */
 export type HandleDef = {

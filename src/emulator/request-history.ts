@@ -29,7 +29,7 @@ export type RecordedRequest = {
 }
 
 /** The last 10,000 requests. */
-export type RequestHistory = {
+type RequestHistory = {
   add(record: RecordedRequest): void
   /** Counts a body that has just arrived; the oldest bodies go when all together are too large. */
   addBody(record: RecordedRequest): void

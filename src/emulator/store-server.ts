@@ -17,7 +17,7 @@ export type Violation = {
   readonly at: number
 }
 
-export type StoreServerDeps = {
+type StoreServerDeps = {
   readonly recorder: Recorder
   readonly faults: FaultPlan
   readonly uploads: UploadStore

@@ -9,7 +9,7 @@ export type StoredPart = {
 }
 
 /** What is known of a part while its bytes come in. */
-export type PartIntake = {
+type PartIntake = {
   take(chunk: Buffer): void
   finish(): StoredPart
 }

@@ -13,12 +13,12 @@ const MAX_QUEUE_SIZE = 100_000
 const MAX_LATEST_WORKLOADS = 50
 const DIGITS = /^[1-9]\d{0,8}$/
 
-export type TaskApi = Record<
+type TaskApi = Record<
   'create' | 'list' | 'latest' | 'detail' | 'result' | 'logs' | 'dashboard' | 'pause' | 'resume',
   (request: ApiRequest) => Answer
 >
 
-export type TaskApiDeps = {
+type TaskApiDeps = {
   readonly tasks: TaskStore
   readonly packages: PackageShelf
   readonly progressScale: 1 | 100

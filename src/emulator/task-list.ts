@@ -2,7 +2,7 @@ import type { ListOrder } from './faults.ts'
 import { type Phases, stateAt, TASK_STATUSES, type Task } from './task-state.ts'
 
 /** A list request whose parameters are as documented. */
-export type ListQuery = {
+type ListQuery = {
   readonly size: number
   readonly after: number | undefined
   readonly status: string | undefined
@@ -12,7 +12,7 @@ export type ListQuery = {
 }
 
 /** The moment and the order in which the list is shown. */
-export type ListMoment = { readonly at: number; readonly phases: Phases; readonly order: ListOrder }
+type ListMoment = { readonly at: number; readonly phases: Phases; readonly order: ListOrder }
 
 const DEFAULT_SIZE = 20
 const MAX_SIZE = 100

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BlockPlan, Outcome } from './packages.ts'
 import { type Phases, stateAt, type Task } from './task-state.ts'
 
-export type NewTask = Pick<Task, 'identity' | 'block' | 'inputs' | 'rawBody'> & { plan: BlockPlan }
+type NewTask = Pick<Task, 'identity' | 'block' | 'inputs' | 'rawBody'> & { plan: BlockPlan }
 
 export type TaskStore = {
   readonly phases: Phases
@@ -23,7 +23,7 @@ export type TaskStore = {
 
 type Queue = { tasks: Task[]; bytes: number; paused: boolean; waiting: { task: Task; plan: BlockPlan }[] }
 
-export type TaskStoreOptions = {
+type TaskStoreOptions = {
   readonly phases: Phases
   /** How many tasks of one identity are kept, and with how many bytes of bodies; the oldest go first. */
   readonly maxTasks: number

@@ -16,7 +16,7 @@ function filePath(upload: Upload): string {
   return `/files/${upload.uploadID}${upload.extension}`
 }
 
-export type UploadApi = {
+type UploadApi = {
   init(request: ApiRequest): Answer
   url(request: ApiRequest): Answer
 }

@@ -22,7 +22,7 @@ export type Upload = {
   bytes: Buffer | undefined
 }
 
-export type NewUpload = Pick<Upload, 'identity' | 'fileName' | 'extension' | 'size'>
+type NewUpload = Pick<Upload, 'identity' | 'fileName' | 'extension' | 'size'>
 
 /** The uploads of one emulator. */
 export type UploadStore = {
@@ -40,7 +40,7 @@ export type UploadStore = {
   readonly hashParts: boolean
 }
 
-export type UploadStoreOptions = {
+type UploadStoreOptions = {
   readonly partSize: number
   readonly retainBytes: boolean
   readonly hashParts: boolean

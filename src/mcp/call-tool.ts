@@ -1,15 +1,14 @@
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server'
 import { Compile } from 'typebox/compile'
+import { toIssues } from '../domain/issue.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { Log } from '../domain/log.ts'
 import type { TaskState } from '../domain/task.ts'
-import { GatewayError, taskIDOfError, toFailure } from '../errors.ts'
+import { noteFailure, taskIDOfError, toFailure } from '../errors.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
 import { createProgress } from './progress.ts'
-import type { Tool } from './tool.ts'
+import { invalidArguments, type Tool } from './tool.ts'
 import { toErrorResult, toToolResult } from './tool-result.ts'
-
-const NOT_AS_DESCRIBED = 'The arguments are not as the tool describes them.'
 
 /** Calls a tool; an error becomes a result that says so. `context.signal` aborts when the call is over. */
 export async function callTool(
@@ -28,10 +27,8 @@ export async function callTool(
     return toToolResult(await tool.run({ context: { ...context, trace }, input, reportState }))
   } catch (error) {
     const failure = toFailure(error)
-    if (failure.code === 'internal') log.error({ err: error }, 'unforeseen error in a tool')
-    trace.failure = failure.code
-    const taskID = taskIDOfError(error) ?? trace.taskID
-    return toErrorResult(tool, failure, taskID)
+    noteFailure(failure, error, trace, log)
+    return toErrorResult(tool, failure, taskIDOfError(error, trace))
   } finally {
     Object.assign(context.trace, trace)
   }
@@ -48,11 +45,7 @@ function checkInput(tool: Tool, input: JsonObject): void {
     checks.set(tool.input, check)
   }
   if (check.Check(input.value)) return
-  const errors = [...check.Errors(input.value)].map(({ instancePath, message }) => ({
-    path: instancePath,
-    message,
-  }))
-  throw new GatewayError({ code: 'invalid_request', detail: NOT_AS_DESCRIBED, errors })
+  throw invalidArguments(toIssues(check.Errors(input.value)))
 }
 
 /** Sends progress when the caller asked for it with a token; sending to a caller that is gone does nothing. */

@@ -1,9 +1,7 @@
 import type { Static } from 'typebox'
 import { isFileName } from '../domain/file-names.ts'
-import type { Issue } from '../domain/issue.ts'
-import { GatewayError } from '../errors.ts'
 import type { Uploads } from '../services/files/uploads.ts'
-import { type Tool, toStructuredOutput } from './tool.ts'
+import { invalidArguments, type Tool, toStructuredOutput } from './tool.ts'
 import { UploadInput, UploadOutput } from './tool-schemas.ts'
 
 /** The tool that uploads a file; its size is bounded by the body it comes in. */
@@ -20,9 +18,9 @@ export function createFileTools(uploads: Uploads): Tool[] {
       output: UploadOutput,
       run: async ({ context, input }) => {
         const { name, content } = input.value as Static<typeof UploadInput>
-        if (!isFileName(name)) throw wrongArgument({ path: '/name', message: 'must be a file name' })
+        if (!isFileName(name)) throw invalidArguments([{ path: '/name', message: 'must be a file name' }])
         const bytes = toBytes(content)
-        uploads.admit()
+        uploads.refuseWhileDraining()
         const size = { declaredBytes: bytes.length, expectedBytes: undefined }
         const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
         const { url, mimeType, expiresAt } = await sent.finalise()
@@ -35,7 +33,8 @@ export function createFileTools(uploads: Uploads): Tool[] {
 /** Node decodes any text; one that is not base64 (RFC 4648, section 4) would become another file. */
 function toBytes(content: string): Buffer {
   const isBase64 = content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
-  if (!isBase64) throw wrongArgument({ path: '/content', message: 'must be base64 (RFC 4648, section 4)' })
+  if (!isBase64)
+    throw invalidArguments([{ path: '/content', message: 'must be base64 (RFC 4648, section 4)' }])
   return Buffer.from(content, 'base64')
 }
 
@@ -43,9 +42,4 @@ function toBytes(content: string): Buffer {
 function createSource(bytes: Buffer) {
   const chunks = bytes.length === 0 ? [] : [bytes]
   return { next: async () => chunks.shift() }
-}
-
-function wrongArgument(error: Issue): GatewayError {
-  const detail = 'The arguments are not as the tool describes them.'
-  return new GatewayError({ code: 'invalid_request', detail, errors: [error] })
 }

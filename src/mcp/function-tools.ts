@@ -1,12 +1,11 @@
 import { type TSchema, Type } from 'typebox'
 import type { FunctionDescription } from '../domain/function-description.ts'
 import { isJsonObject } from '../domain/json.ts'
-import { isIdempotencyKey } from '../domain/names.ts'
-import { GatewayError } from '../errors.ts'
+import { IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from '../domain/names.ts'
 import type { NamedFunctions } from '../services/functions/functions.ts'
 import { KEY_ARGUMENT, toKeyUse, withoutMember } from './key-argument.ts'
 import { type RunToolDeps, runAndAnswer, toWaitMs } from './run-tools.ts'
-import type { Tool, ToolCall } from './tool.ts'
+import { invalidArguments, type Tool, type ToolCall } from './tool.ts'
 import { IdempotencyKey, RunOutput } from './tool-schemas.ts'
 
 /** The named functions, as tools need them. */
@@ -48,8 +47,7 @@ export function toFunctionTool(
 function keyOf({ input }: ToolCall): string | undefined {
   const key = input.value[KEY_ARGUMENT]
   if (key === undefined || isIdempotencyKey(key)) return key
-  const errors = [{ path: `/${KEY_ARGUMENT}`, message: 'must be 1 to 255 visible ASCII characters' }]
-  throw new GatewayError({ code: 'invalid_request', detail: 'The inputs are not as they should be.', errors })
+  throw invalidArguments([{ path: `/${KEY_ARGUMENT}`, message: IDEMPOTENCY_KEY_RULE }])
 }
 
 function withKey(schema: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -16,12 +16,12 @@ import type { Tool, ToolEffect } from './tool.ts'
 import { createToolBox, type ToolBox, type ToolBoxDeps } from './tool-box.ts'
 
 /** One `POST /mcp`: who sent it, the headers that the protocol reads, and the whole body. */
-export type McpRequest = { context: RequestContext; headers: Record<string, string>; body: Buffer }
+type McpRequest = { context: RequestContext; headers: Record<string, string>; body: Buffer }
 
 /** The MCP server: an answer to each request, with nothing kept between them. */
 export type McpEndpoint = { answer(request: McpRequest): Promise<Response> }
 
-export type McpEndpointDeps = ToolBoxDeps & {
+type McpEndpointDeps = ToolBoxDeps & {
   version: string
   log: Pick<Log, 'error'>
   /** A comment this often, in milliseconds, keeps a stream open on which nothing happens. */

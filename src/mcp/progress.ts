@@ -1,7 +1,7 @@
 import type { TaskState } from '../domain/task.ts'
 
 /** One progress notification: 0 to 100, and a line for people. */
-export type Progress = { progress: number; total: 100; message: string }
+type Progress = { progress: number; total: 100; message: string }
 
 /** Progress never reaches this before the task has ended. */
 const ALMOST_DONE = 99

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox'
 import { memberBytes } from '../domain/json.ts'
 import { NEW_TASK, toSuccessBody } from '../domain/task.ts'
-import { chooseWait } from '../domain/wait.ts'
+import { chooseWait, type WaitLimits } from '../domain/wait.ts'
 import { GatewayError, toTaskFailure } from '../errors.ts'
 import type { PreparedRun } from '../services/runs/create-task.ts'
 import { toDirectCreate } from '../services/runs/direct-create.ts'
@@ -12,10 +12,7 @@ import { type Tool, type ToolCall, type ToolOutput, toOutput, toStructuredOutput
 import { howToGoOn } from './tool-result.ts'
 import { AwaitInput, CreateInput, CreateOutput, ExecuteInput, RunOutput, TaskInput } from './tool-schemas.ts'
 
-/** Milliseconds: the wait of calls that name none, and the longest. */
-export type ToolWaits = { defaultMs: number; maxMs: number }
-
-export type RunToolDeps = { runs: Runs; waits: ToolWaits }
+export type RunToolDeps = { runs: Runs; waits: WaitLimits }
 
 /** The tools that create tasks and wait for them. */
 export function createRunTools(deps: RunToolDeps): Tool[] {
@@ -48,11 +45,11 @@ export function createRunTools(deps: RunToolDeps): Tool[] {
   ]
 }
 
-type Words = Pick<Tool, 'name' | 'title' | 'description'>
+type ToolNames = Pick<Tool, 'name' | 'title' | 'description'>
 
-function createTool({ runs }: RunToolDeps, words: Words): Tool {
+function createTool({ runs }: RunToolDeps, names: ToolNames): Tool {
   return {
-    ...words,
+    ...names,
     scope: 'run',
     effect: 'runs',
     waits: false,
@@ -65,9 +62,9 @@ function createTool({ runs }: RunToolDeps, words: Words): Tool {
   }
 }
 
-function executeTool({ runs, waits }: RunToolDeps, words: Words): Tool {
+function executeTool({ runs, waits }: RunToolDeps, names: ToolNames): Tool {
   return {
-    ...words,
+    ...names,
     scope: 'run',
     effect: 'runs',
     waits: true,
@@ -133,7 +130,7 @@ function resultTool({ runs }: RunToolDeps): Tool {
 }
 
 /** The wait of a call in milliseconds: what it asked for, within the limits, or the default. */
-export function toWaitMs(waitSeconds: number | undefined, waits: ToolWaits): number {
+export function toWaitMs(waitSeconds: number | undefined, waits: WaitLimits): number {
   return chooseWait(waitSeconds, undefined, waits).ms
 }
 

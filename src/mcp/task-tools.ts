@@ -88,12 +88,12 @@ export function createQueueTools(tasks: Tasks): Tool[] {
   ]
 }
 
-type Words = Omit<Tool, 'input' | 'output' | 'run'>
+type ToolHead = Omit<Tool, 'input' | 'output' | 'run'>
 
-function reading(name: string, title: string, description: string): Words {
+function reading(name: string, title: string, description: string): ToolHead {
   return { name, title, description, scope: 'tasks:read', effect: 'reads', waits: false }
 }
 
-function writing(name: string, title: string, description: string): Words {
+function writing(name: string, title: string, description: string): ToolHead {
   return { name, title, description, scope: 'queue:write', effect: 'writes', waits: false }
 }

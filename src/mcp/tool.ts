@@ -1,7 +1,9 @@
 import type { TSchema } from 'typebox'
 import type { Scope } from '../domain/caller.ts'
+import type { Issue } from '../domain/issue.ts'
 import type { JsonObject } from '../domain/json.ts'
 import type { TaskState } from '../domain/task.ts'
+import { GatewayError } from '../errors.ts'
 import type { RequestContext } from '../services/callers/request-context.ts'
 
 /** What a tool is called with. `input` was checked against the tool's schema; its bytes are the caller's own. */
@@ -46,4 +48,10 @@ export function toOutput(json: Buffer): ToolOutput {
 /** An output of values that JavaScript can hold. */
 export function toStructuredOutput(structured: Record<string, unknown>): ToolOutput {
   return { structured, text: JSON.stringify(structured) }
+}
+
+/** The error of a call whose arguments don't fit the tool: `invalid_request`, with what is wrong with each. */
+export function invalidArguments(errors: readonly Issue[]): GatewayError {
+  const detail = 'Change the arguments that errors lists: they do not fit the tool.'
+  return new GatewayError({ code: 'invalid_request', detail, errors })
 }

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** One answered request. `route` is a pattern of ours, never a path; `caller` an id of the configuration or a kind. */
-export type RequestObservation = {
+type RequestObservation = {
   method: string
   route: string
   status: number
@@ -10,7 +10,7 @@ export type RequestObservation = {
 }
 
 /** One call upstream: `outcome` is `success`, `abandoned` or the code of the failure. */
-export type UpstreamObservation = { operation: string; outcome: string; seconds: number }
+type UpstreamObservation = { operation: string; outcome: string; seconds: number }
 
 /** What the process counts. Every label has few values, whatever callers send. */
 export type Metrics = {

@@ -33,6 +33,7 @@ export function toLmdbOptions(directory: string, settings: StoreSettings) {
   }
 }
 
+/** How lmdb opens the two databases of a space: bytes as they are, versions only where entries are compared. */
 export const ENTRIES_OPTIONS = { encoding: 'binary', keyEncoding: 'binary', useVersions: true } as const
 export const INDEX_OPTIONS = { encoding: 'binary', keyEncoding: 'binary' } as const
 
@@ -41,6 +42,7 @@ export function tableNames(space: Space): { entries: string; byExpiry: string } 
   return { entries: space, byExpiry: `${space}-by-expiry` }
 }
 
+/** Opens the two databases of a space, and makes them if they are missing. */
 export function openTable(root: RootDatabase<Buffer, Buffer>, space: Space): Table {
   const names = tableNames(space)
   return {
@@ -49,10 +51,12 @@ export function openTable(root: RootDatabase<Buffer, Buffer>, space: Space): Tab
   }
 }
 
+/** Opens the file in `directory`. Throws what lmdb throws. */
 export function openRoot(directory: string, settings: StoreSettings): RootDatabase<Buffer, Buffer> {
   return open<Buffer, Buffer>(toLmdbOptions(directory, settings))
 }
 
+/** The entry under a key, expired or not; undefined without one. */
 export function readEntry(table: Table, key: Buffer): StoredEntry | undefined {
   const found = table.entries.getEntry(key)
   if (found?.version === undefined) return undefined
@@ -82,7 +86,7 @@ function toIndexKey(expiresAtMs: number, key?: Buffer): Buffer {
 }
 
 /** What the index knows of an entry: enough to remove it without reading its value. */
-export type Due = { key: Buffer; version: number; expiresAtMs: number }
+type Due = { key: Buffer; version: number; expiresAtMs: number }
 
 /** At most `limit` entries that have expired, the oldest first. */
 export function readDue(table: Table, now: number, limit: number): Due[] {

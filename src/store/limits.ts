@@ -52,7 +52,7 @@ function checkWellFormed(text: string, what: string): void {
 }
 
 /** How full a space is: its entries, and the bytes of all spaces. */
-export type Usage = { entries: number; bytes: number }
+type Usage = { entries: number; bytes: number }
 
 /** What a write adds. `replacesCurrent`: it replaces an unexpired entry, and may use the reserve. */
 export type Growth = Usage & { replacesCurrent: boolean }

@@ -41,7 +41,17 @@ const ALLOWED_HEADERS = [
   'X-Request-ID',
 ]
 
-const ALLOWED_METHODS = ['GET', 'HEAD', 'POST', 'PUT']
+/** The methods that pages may use, each with its reason. */
+const ALLOWED_METHODS = [
+  // Results, events, lists.
+  'GET',
+  // The same without a body: every GET route answers it.
+  'HEAD',
+  // Runs, tasks, forms with files, the queue.
+  'POST',
+  // A file as the body.
+  'PUT',
+]
 
 /** How long browsers may cache a preflight. */
 const PREFLIGHT_SECONDS = 600

@@ -1,11 +1,17 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { Issue } from '../../domain/issue.ts'
-import { describeFailure, type Failure, GatewayError, taskIDOfError, toFailure } from '../../errors.ts'
-import { traceOf } from '../request/caller-of.ts'
-import { toIssues } from '../request/issues.ts'
+import { type Issue, toIssues } from '../../domain/issue.ts'
+import {
+  describeFailure,
+  type Failure,
+  GatewayError,
+  noteFailure,
+  taskIDOfError,
+  toFailure,
+} from '../../errors.ts'
+import { traceOf } from '../request/http-exchange.ts'
 
 /** An error answer (RFC 9457): the same as a response or as the last event of a stream. */
-export type Problem = {
+type Problem = {
   type: string
   title: string
   status: number
@@ -19,7 +25,7 @@ export type Problem = {
   errors?: readonly Issue[]
 }
 
-export type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem }
+type ProblemAnswer = { status: number; headers: Record<string, string>; problem: Problem }
 
 /** The answer to a failure: status, headers and body. */
 export function toProblemAnswer(failure: Failure, requestId: string, taskID?: string): ProblemAnswer {
@@ -48,12 +54,9 @@ export function toProblemAnswer(failure: Failure, requestId: string, taskID?: st
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const failure = toHttpFailure(error)
   const trace = traceOf(request)
-  // A caller of events that left before the first one is no error of ours.
-  if (!isAbandonedStream(error, reply)) {
-    trace.failure = failure.code
-    if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
-  }
-  const taskID = taskIDOfError(error) ?? trace.taskID
+  // When a caller leaves before the first event, nothing has failed.
+  if (!isAbandonedStream(error, reply)) noteFailure(failure, error, trace, request.log)
+  const taskID = taskIDOfError(error, trace)
   const { status, headers, problem } = toProblemAnswer(failure, request.id, taskID)
   reply.code(status).headers(headers).type('application/problem+json').send(JSON.stringify(problem))
 }

@@ -3,7 +3,7 @@ import { adviseRetrySeconds } from '../../domain/polling.ts'
 import { toSuccessBody } from '../../domain/task.ts'
 import { type Failure, isTaskFailure, toTaskFailure } from '../../errors.ts'
 import type { RunOutcome } from '../../services/runs/run-outcome.ts'
-import { traceOf } from '../request/caller-of.ts'
+import { traceOf } from '../request/http-exchange.ts'
 import { toProblemAnswer } from './problem.ts'
 
 /** How a run is answered: the same body whether it is a response or the last event of a stream. */
@@ -35,6 +35,7 @@ export function toFailureAnswer(failure: Failure, request: FastifyRequest, taskI
   return { event, status, contentType: 'application/problem+json', headers, body: JSON.stringify(problem) }
 }
 
+/** Sends the answer as one response. */
 export function sendRunAnswer(reply: FastifyReply, answer: RunAnswer): FastifyReply {
   return reply.code(answer.status).headers(answer.headers).type(answer.contentType).send(answer.body)
 }

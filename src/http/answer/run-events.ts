@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TaskState } from '../../domain/task.ts'
-import { taskIDOfError, toFailure } from '../../errors.ts'
-import { traceOf } from '../request/caller-of.ts'
+import { noteFailure, taskIDOfError, toFailure } from '../../errors.ts'
+import { traceOf } from '../request/http-exchange.ts'
 import { type EventStream, openEventStream } from './event-stream.ts'
 import { type RunAnswer, toFailureAnswer } from './run-body.ts'
 
@@ -21,6 +21,7 @@ export type RunEvents = {
   fail(error: unknown): FastifyReply
 }
 
+/** `keepAliveMs`: between two comments that keep the stream open. */
 export function createRunEvents(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -53,9 +54,9 @@ export function createRunEvents(
     fail: (error) => {
       if (stream === undefined) throw error
       const failure = toFailure(error)
-      if (failure.code === 'internal') request.log.error({ err: error }, 'unforeseen error')
-      const taskID = taskIDOfError(error) ?? traceOf(request).taskID
-      stream.send('error', toFailureAnswer(failure, request, taskID).body)
+      const trace = traceOf(request)
+      noteFailure(failure, error, trace, request.log)
+      stream.send('error', toFailureAnswer(failure, request, taskIDOfError(error, trace)).body)
       stream.end()
       return reply
     },

@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
+import { bodyCut } from '../../services/files/file-intake.ts'
+import { type BodyDeadlines, bodyDeadlinesOf, bodyStalled } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
 import { probeWhilePaused } from './leave-probe.ts'
 
-/** As much is taken from the connection before it is held back. */
+/** How much of a body is held until its reader takes it; the connection pauses beyond that. */
 const HELD_BYTES = 128 * 1024
 
 /** A body that is read chunk by chunk, as fast as its reader takes it. */
 export class BodyReader {
   readonly #body: IncomingMessage
-  readonly #idleMs: number
+  readonly #deadlines: BodyDeadlines
   readonly #stopProbe: () => void
   #chunks: Buffer[] = []
   #heldBytes = 0
@@ -20,7 +21,7 @@ export class BodyReader {
   /** Begins to read: a caller that asked whether it may send is told to go on. */
   constructor(request: FastifyRequest, reply: FastifyReply) {
     this.#body = request.raw
-    this.#idleMs = bodyDeadlinesOf(request).bodyIdleMs
+    this.#deadlines = bodyDeadlinesOf(request)
     sendContinue(request, reply)
     this.#body.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#body.once('end', () => this.#close('ended'))
@@ -54,8 +55,8 @@ export class BodyReader {
       const timer = setTimeout(() => {
         this.#wake = undefined
         this.stop()
-        reject(bodyTooSlow())
-      }, this.#idleMs)
+        reject(bodyStalled(this.#deadlines))
+      }, this.#deadlines.bodyIdleMs)
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -122,7 +122,10 @@ export class FormOutline {
 /** Refuses what the library would leave out or change without an error. `head` begins with a line break. */
 function checkHead(head: Buffer): void {
   const text = head.toString('utf8')
-  if (!isUtf8(head) || !HEAD.test(text)) throw malformed('A header line of a part can not be read.')
+  if (!isUtf8(head) || !HEAD.test(text))
+    throw malformed(
+      "A header line of a part can't be read. Write each as Name: value in UTF-8, without folding.",
+    )
   const disposition = DISPOSITION.exec(text)?.[1] ?? ''
   if (!/^form-data[ \t]*(?:;|$)/i.test(disposition)) {
     throw malformed('A part has no Content-Disposition: form-data.')
@@ -149,6 +152,7 @@ function checkMargin(bytes: number): void {
   }
 }
 
+/** A form that can't be taken; `detail` says what to change. */
 export function malformed(detail: string): GatewayError {
   return new GatewayError({ code: 'invalid_request', detail })
 }

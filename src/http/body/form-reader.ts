@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import multipart, { type Multipart } from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../../errors.ts'
-import type { ByteSource } from '../../services/files/file-intake.ts'
-import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
+import { type ByteSource, bodyCut } from '../../services/files/file-intake.ts'
+import { type BodyDeadlines, bodyDeadlinesOf, bodyStalled } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
 import { headerOf } from '../request/request-headers.ts'
 import { FormOutline, malformed, parseBoundary } from './form-outline.ts'
@@ -48,7 +48,7 @@ export type FormPart = {
 export class FormReader {
   readonly #body: IncomingMessage
   readonly #outline: FormOutline
-  readonly #idleMs: number
+  readonly #deadlines: BodyDeadlines
   readonly #stopProbe: () => void
   readonly #parts: AsyncIterator<Multipart>
   #partCount = 0
@@ -63,7 +63,7 @@ export class FormReader {
   constructor(request: FastifyRequest, reply: FastifyReply) {
     this.#outline = new FormOutline(parseBoundary(headerOf(request, 'content-type') ?? ''))
     this.#body = request.raw
-    this.#idleMs = bodyDeadlinesOf(request).bodyIdleMs
+    this.#deadlines = bodyDeadlinesOf(request)
     sendContinue(request, reply)
     // The library begins to read with the first `next`; this listener has to come before its own.
     this.#body.pause()
@@ -81,9 +81,12 @@ export class FormReader {
     }
     const offset = this.#outline.offsets[this.#partCount]
     this.#partCount += 1
-    if (part.type !== 'file' || offset === undefined) throw malformed('A part of the form can not be read.')
+    if (part.type !== 'file' || offset === undefined)
+      throw malformed(
+        "A part of the form can't be read. Build the form with a library for multipart/form-data.",
+      )
     return {
-      ...checkHead(part),
+      ...readHead(part),
       body: this.#toSource(part.file[Symbol.asyncIterator](), offset),
       expectedBytes: this.#expectedBytes(offset),
     }
@@ -132,7 +135,9 @@ export class FormReader {
     if (!this.#outline.isClosed) throw malformed('The form ends before its closing boundary.')
     if (this.#partCount === 0) throw malformed('The form has no part.')
     if (this.#partCount !== this.#outline.offsets.length) {
-      throw malformed('The head of a part can not be read, or it has no Content-Disposition: form-data.')
+      throw malformed(
+        "The head of a part can't be read. Give each part the header Content-Disposition: form-data with a name.",
+      )
     }
   }
 
@@ -148,7 +153,8 @@ export class FormReader {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise<T>((resolve, reject) => {
       this.#reject = reject
-      this.#idle = setTimeout(() => this.#fail(bodyTooSlow()), this.#idleMs)
+      const stall = () => this.#fail(bodyStalled(this.#deadlines))
+      this.#idle = setTimeout(stall, this.#deadlines.bodyIdleMs)
       begin()
         .then(resolve, (error: unknown) => reject(this.#failure ?? toFormError(error)))
         .finally(() => clearTimeout(this.#idle))
@@ -163,7 +169,7 @@ export class FormReader {
   }
 }
 
-function checkHead(part: Multipart): { name: string; filename: string | undefined } {
+function readHead(part: Multipart): { name: string; filename: string | undefined } {
   const { fieldname: name, encoding } = part
   // The library's types promise more than it does: either may be missing.
   const filename: string | undefined = part.type === 'file' ? part.filename : undefined
@@ -187,5 +193,7 @@ function toFormError(error: unknown): GatewayError {
     return new GatewayError({ code: 'too_large', detail })
   }
   // No closing boundary, or a name that objects have by themselves.
-  return malformed('The form can not be read.')
+  return malformed(
+    "The form can't be read. End it with its closing boundary, and use other names for its fields.",
+  )
 }

@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { toFileName } from '../../domain/file-names.ts'
 import { GatewayError } from '../../errors.ts'
-import { type RequestContext, requireScope } from '../../services/callers/request-context.ts'
+import type { RequestContext } from '../../services/callers/request-context.ts'
+import { requireScope } from '../../services/callers/rules.ts'
 import type { ByteSource } from '../../services/files/file-intake.ts'
-import type { SentFile, UploadedFile, Uploads } from '../../services/files/uploads.ts'
-import type { HttpExchange } from '../request/caller-of.ts'
+import type { UploadedFile } from '../../services/files/finalise.ts'
+import type { SentFile, Uploads } from '../../services/files/uploads.ts'
 import { declaredSizeOf, parseSize } from '../request/file-size.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
 import { malformed } from './form-outline.ts'
 import { type FormPart, FormReader } from './form-reader.ts'
 import { mediaTypeOf, refuseEncodedBody } from './json-body.ts'
@@ -70,7 +72,7 @@ export async function receiveForm(
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
   const intake = new FormIntake(context, options, declaredSizeOf(request))
-  options.uploads.admit()
+  options.uploads.refuseWhileDraining()
   const reader = new FormReader(request, reply)
   try {
     for (let part = await reader.next(); part !== undefined; part = await reader.next())
@@ -185,7 +187,7 @@ async function readValue(name: string, body: ByteSource, limitBytes: number): Pr
   if (isUtf8(value)) return value
   throw new GatewayError({
     code: 'invalid_request',
-    detail: 'The value of a field is not UTF-8.',
+    detail: 'Send the values of fields in UTF-8.',
     errors: [{ path: name, message: 'is not UTF-8' }],
   })
 }

@@ -1,11 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { toIssues } from '../../domain/issue.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
-import { bodyCut, bodyDeadlinesOf, bodyTooSlow } from '../request/body-limits.ts'
+import { bodyCut } from '../../services/files/file-intake.ts'
+import { bodyDeadlinesOf, bodyTooSlow } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
-import { toIssues } from '../request/issues.ts'
 import { headerOf } from '../request/request-headers.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */
@@ -61,13 +62,17 @@ export function createBodyCheck<T extends TSchema>(schema: T): (body: JsonObject
   }
 }
 
-function toJsonObject(bytes: Buffer): JsonObject {
+/** Parses what a caller sent as JSON. Throws what `toError` makes of the reason why that is no object. */
+export function parseSentObject(bytes: Buffer, toError: (reason: string) => GatewayError): JsonObject {
   try {
     return parseJsonObject(bytes)
   } catch (error) {
-    if (!(error instanceof JsonError)) throw error
-    throw new GatewayError({ code: 'invalid_request', detail: error.message })
+    throw error instanceof JsonError ? toError(error.message) : error
   }
+}
+
+function toJsonObject(bytes: Buffer): JsonObject {
+  return parseSentObject(bytes, (detail) => new GatewayError({ code: 'invalid_request', detail }))
 }
 
 /** Throws `unsupported_media_type` when the body is compressed. */
@@ -102,7 +107,8 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
     }
     const onEnd = () => settle(() => resolve(Buffer.concat(chunks, bytes)))
     const onCut = () => fail(bodyCut())
-    const timer = setTimeout(() => fail(bodyTooSlow()), bodyDeadlinesOf(request).bodyMs)
+    const deadlines = bodyDeadlinesOf(request)
+    const timer = setTimeout(() => fail(bodyTooSlow(deadlines)), deadlines.bodyMs)
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { isIdempotencyKey } from '../../domain/names.ts'
+import { IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from '../../domain/names.ts'
 import { headerOf, invalidHeader } from './request-headers.ts'
 
 /** The caller's `Idempotency-Key`, if it sent one. Throws `invalid_request` when it is malformed. */
 export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   const key = headerOf(request, 'idempotency-key')
   if (key === undefined || isIdempotencyKey(key)) return key
-  throw invalidHeader('idempotency-key', 'must be 1 to 255 visible ASCII characters')
+  throw invalidHeader('idempotency-key', IDEMPOTENCY_KEY_RULE)
 }
 
 /**

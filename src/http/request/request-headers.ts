@@ -24,6 +24,7 @@ const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   'x-file-size',
 ])
 
+/** The cookie of a user's own account. */
 export const TOKEN_COOKIE = 'oomol-token'
 
 /** Throws `invalid_request` if a single header, or the token's cookie, appears more than once. */
@@ -55,7 +56,8 @@ export function acceptsEventStream(request: FastifyRequest): boolean {
   })
 }
 
+/** The error of a header that can't be taken: `invalid_request`. `problem` completes "it …". */
 export function invalidHeader(name: string, problem: string): GatewayError {
-  const detail = `The header ${name} ${problem}.`
+  const detail = `Correct the header ${name}: it ${problem}.`
   return new GatewayError({ code: 'invalid_request', detail, errors: [{ path: name, message: problem }] })
 }

@@ -1,13 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { chooseWait, parsePrefer, parseWaitSeconds, type Wait } from '../../domain/wait.ts'
+import { chooseWait, parsePrefer, parseWaitSeconds, type Wait, type WaitLimits } from '../../domain/wait.ts'
 import { GatewayError } from '../../errors.ts'
 import { acceptsEventStream, headerOf } from './request-headers.ts'
 
-/** Milliseconds: the wait of callers that name none, the longest, and between two comments that keep a stream open. */
-export type WaitLimits = { defaultMs: number; maxMs: number; keepAliveMs: number }
+/** `keepAliveMs`: between two comments that keep a stream open. */
+export type HttpWaits = WaitLimits & { keepAliveMs: number }
 
 /** How a caller wants to be answered: at once, or after a wait. */
-export type ResponseMode = { kind: 'async' } | WaitingMode
+type ResponseMode = { kind: 'async' } | WaitingMode
 
 /** After a wait: by one response, or by events. */
 export type WaitingMode =
@@ -15,7 +15,7 @@ export type WaitingMode =
   | { kind: 'events'; wait: Wait; keepAliveMs: number }
 
 /** Reads `Prefer`, `?wait` and `Accept`. Throws `invalid_request` for a `?wait` that is not a number of seconds. */
-export function responseModeOf(request: FastifyRequest, limits: WaitLimits): ResponseMode {
+export function responseModeOf(request: FastifyRequest, limits: HttpWaits): ResponseMode {
   const prefer = parsePrefer(headerOf(request, 'prefer'))
   const { wait: asked } = request.query as { wait?: string }
   const querySeconds = asked === undefined ? undefined : parseWaitSeconds(asked)

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isTaskID } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
-import { traceOf } from './caller-of.ts'
+import { traceOf } from './http-exchange.ts'
 
 /** The task id in the path. Throws `not_found` if it can't be one, so that upstream is never asked for it. */
 export function taskIDOf(request: FastifyRequest, reply: FastifyReply): string {

@@ -2,15 +2,16 @@ import { Type } from 'typebox'
 import { isFileName } from '../../domain/file-names.ts'
 import { isUploadID } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
-import type { UploadedFile, Uploads } from '../../services/files/uploads.ts'
+import type { UploadedFile } from '../../services/files/finalise.ts'
+import type { Uploads } from '../../services/files/uploads.ts'
 import { sendJson } from '../answer/send-json.ts'
 import { BodyReader } from '../body/body-reader.ts'
 import { receiveForm } from '../body/form.ts'
 import { createBodyCheck, readJsonObject, refuseEncodedBody } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext, toHttpExchange } from '../request/caller-of.ts'
 import { declaredSizeOf } from '../request/file-size.ts'
+import { toContext, toHttpExchange } from '../request/http-exchange.ts'
 import { invalidHeader } from '../request/request-headers.ts'
 
 /** The JSON body of a native init is a few short members. */
@@ -101,7 +102,7 @@ export function putFile(uploads: Uploads): Route {
         throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
-      uploads.admit()
+      uploads.refuseWhileDraining()
       const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
@@ -141,7 +142,7 @@ export function nativeUploadInit(uploads: Uploads): Route {
     handler: async (request, reply) => {
       const body = await readJsonObject(request, reply, INIT_BODY_LIMIT_BYTES)
       const { size } = checkInitBody(body)
-      uploads.admit()
+      uploads.refuseWhileDraining()
       const bytes = await uploads.nativeInit(toContext(request, reply), body.bytes, size)
       return sendJson(reply, bytes)
     },

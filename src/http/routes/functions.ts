@@ -20,10 +20,10 @@ import {
   UpstreamObject,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 import { fingerprintOf } from '../request/idempotency-key.ts'
-import { receiveFunctionForm } from './function-form.ts'
-import { answerRun } from './run-and-answer.ts'
+import { receiveFunctionForm } from '../run/function-form.ts'
+import { answerRun } from '../run/run-and-answer.ts'
 import type { RunRouteDeps } from './runs.ts'
 
 const FunctionParams = Type.Object({ function: Type.String({ description: 'As GET /functions names it.' }) })

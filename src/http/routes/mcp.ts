@@ -2,14 +2,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { GatewayError } from '../../errors.ts'
 import type { McpEndpoint } from '../../mcp/mcp-endpoint.ts'
-import { requireLocalName, usesLocalName } from '../access/local-names.ts'
+import { refuseRebinding } from '../access/rebinding.ts'
 import { readJsonBytes } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { jsonBody, NoQuery, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 import { headerOf } from '../request/request-headers.ts'
 
-export type McpRouteDeps = {
+type McpRouteDeps = {
   mcp: McpEndpoint
   /** The address the gateway listens on. */
   host: string
@@ -18,12 +18,17 @@ export type McpRouteDeps = {
   allowedOrigins: readonly string[]
 }
 
-/** The headers that the protocol reads; no other reaches it. */
+/** The headers that the protocol reads, each with its reason; no other reaches it. */
 const PROTOCOL_HEADERS = [
+  // Whether the client takes JSON and streams.
   'accept',
+  // The library refuses any type but JSON by itself.
   'content-type',
+  // Which rules hold: batches, and what a first message has to be.
   'mcp-protocol-version',
+  // The client's name, by which a cancellation finds its call.
   'mcp-session-id',
+  // In later versions, the method and the tool of the body; the library compares them.
   'mcp-method',
   'mcp-name',
 ]
@@ -78,20 +83,7 @@ export function postMcp(deps: McpRouteDeps): Route {
 
 function refuseUser({ caller }: FastifyRequest): void {
   if (caller?.kind !== 'user') return
-  throw new GatewayError({ code: 'unauthenticated', detail: 'MCP takes gateway tokens only, no cookies.' })
-}
-
-/**
- * Against pages that reach a local gateway by DNS rebinding, which are of its own origin then: on a loopback
- * address only local names are answered; and a caller without a token needs a local name, or a listed Origin.
- * Whether an Origin may act as its caller was checked before.
- */
-function refuseRebinding(request: FastifyRequest, { host: address, allowedOrigins }: McpRouteDeps): void {
-  requireLocalName(request, address)
-  const origin = headerOf(request, 'origin')
-  if (origin === undefined || request.caller?.kind !== 'anyone' || usesLocalName(request)) return
-  if (allowedOrigins.includes(origin)) return
-  throw new GatewayError({ code: 'origin_denied', detail: 'This Origin is not allowed.' })
+  throw new GatewayError({ code: 'unauthenticated', detail: 'Send a gateway token: MCP takes no cookies.' })
 }
 
 function protocolHeaders(request: FastifyRequest): Record<string, string> {

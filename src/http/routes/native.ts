@@ -3,7 +3,6 @@ import { isPackageName, isPackageVersion } from '../../domain/names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Packages } from '../../services/functions/packages.ts'
 import { sendJson } from '../answer/send-json.ts'
-import { readJsonObject } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
@@ -14,10 +13,9 @@ import {
   TASK_HEADERS,
   UpstreamObject,
 } from '../openapi/schemas.ts'
-import { toContext, toHttpExchange } from '../request/caller-of.ts'
-import { fingerprintOf } from '../request/idempotency-key.ts'
-import { NativeCreateBody, toNativeCreate } from './create-body.ts'
-import { createTask } from './run-and-answer.ts'
+import { toContext, toHttpExchange } from '../request/http-exchange.ts'
+import { NativeCreateBody, readCreate, toNativeCreate } from '../run/create-body.ts'
+import { createTask } from '../run/run-and-answer.ts'
 import type { RunRouteDeps } from './runs.ts'
 
 /** `POST /v3/users/me/tasks`: the caller's own bytes go upstream, upstream's own come back. */
@@ -38,10 +36,9 @@ export function nativeCreate({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' |
       },
     },
     handler: async (request, reply) => {
-      const { taskID, answer } = await createTask(runs, toHttpExchange(request, reply), async () => {
-        const body = await readJsonObject(request, reply, maxBodyBytes)
-        return { create: toNativeCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
-      })
+      const { taskID, answer } = await createTask(runs, toHttpExchange(request, reply), (exchange) =>
+        readCreate(exchange, maxBodyBytes, toNativeCreate),
+      )
       return sendJson(reply.header('x-task-id', taskID), answer)
     },
   })

@@ -4,10 +4,11 @@ import { sendJson } from '../answer/send-json.ts'
 import { readOptionalJsonObject } from '../body/json-body.ts'
 import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, jsonBody, NoQuery, OPTIONAL_BODY, problems, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 
 const PAUSE_BODY_LIMIT_BYTES = 64 * 1024
 
+/** `GET /queue` and its native twin: limits, counts and pause, in upstream's own bytes. */
 export function queueDashboard(tasks: Tasks, { url, tag }: RouteAddress<'queue'>): Route {
   return defineRoute({
     method: 'GET',

@@ -13,18 +13,18 @@ import {
   TaskParams,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toHttpExchange } from '../request/caller-of.ts'
+import { toHttpExchange } from '../request/http-exchange.ts'
 import {
   applyPreference,
+  type HttpWaits,
   responseModeOf,
   type WaitingMode,
-  type WaitLimits,
 } from '../request/response-mode.ts'
 import { taskIDOf } from '../request/task-id.ts'
-import { answerFollow } from './run-and-answer.ts'
+import { answerFollow } from '../run/run-and-answer.ts'
 
 /** `GET /tasks/{taskID}/result`: the answer that `/run` would give, at once or after a wait. */
-export function taskResult(runs: Runs, waits: WaitLimits): Route {
+export function taskResult(runs: Runs, waits: HttpWaits): Route {
   return defineRoute({
     method: 'GET',
     url: '/tasks/:taskID/result',
@@ -55,7 +55,7 @@ export function taskResult(runs: Runs, waits: WaitLimits): Route {
 }
 
 /** `GET /tasks/{taskID}/events`: the same as server-sent events. */
-export function taskEvents(runs: Runs, waits: WaitLimits): Route {
+export function taskEvents(runs: Runs, waits: HttpWaits): Route {
   return defineRoute({
     method: 'GET',
     url: '/tasks/:taskID/events',

@@ -1,6 +1,5 @@
 import type { Runs } from '../../services/runs/runs.ts'
 import { isForm } from '../body/form.ts'
-import { readJsonObject } from '../body/json-body.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import {
   json,
@@ -17,14 +16,13 @@ import {
   TaskCreated,
   WaitQuery,
 } from '../openapi/schemas.ts'
-import { toHttpExchange } from '../request/caller-of.ts'
-import { fingerprintOf } from '../request/idempotency-key.ts'
-import type { WaitLimits } from '../request/response-mode.ts'
-import { RunBody, toSimplifiedCreate } from './create-body.ts'
-import { answerRun, createTask, sendCreated } from './run-and-answer.ts'
-import { type RunFormDeps, receiveRunForm } from './run-form.ts'
+import { toHttpExchange } from '../request/http-exchange.ts'
+import type { HttpWaits } from '../request/response-mode.ts'
+import { RunBody, readCreate, toSimplifiedCreate } from '../run/create-body.ts'
+import { answerRun, createTask, sendCreated } from '../run/run-and-answer.ts'
+import { type RunFormDeps, receiveRunForm } from '../run/run-form.ts'
 
-export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: WaitLimits }
+export type RunRouteDeps = RunFormDeps & { runs: Runs; waits: HttpWaits }
 
 /** `POST /run`: creates a task, waits, answers with its result. */
 export function postRun(deps: RunRouteDeps): Route {
@@ -49,11 +47,11 @@ export function postRun(deps: RunRouteDeps): Route {
       },
     },
     handler: (request, reply) =>
-      answerRun(deps, request, reply, async (exchange, events) => {
-        if (isForm(request)) return receiveRunForm(deps, exchange, events)
-        const body = await readJsonObject(request, reply, deps.maxBodyBytes)
-        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
-      }),
+      answerRun(deps, request, reply, (exchange, events) =>
+        isForm(request)
+          ? receiveRunForm(deps, exchange, events)
+          : readCreate(exchange, deps.maxBodyBytes, toSimplifiedCreate),
+      ),
   })
 }
 
@@ -75,10 +73,9 @@ export function postTask({ runs, maxBodyBytes }: Pick<RunRouteDeps, 'runs' | 'ma
       },
     },
     handler: async (request, reply) => {
-      const created = await createTask(runs, toHttpExchange(request, reply), async () => {
-        const body = await readJsonObject(request, reply, maxBodyBytes)
-        return { create: toSimplifiedCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
-      })
+      const created = await createTask(runs, toHttpExchange(request, reply), (exchange) =>
+        readCreate(exchange, maxBodyBytes, toSimplifiedCreate),
+      )
       return sendCreated(created, reply)
     },
   })

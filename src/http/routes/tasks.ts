@@ -6,7 +6,7 @@ import type { Tasks } from '../../services/tasks/tasks.ts'
 import { sendJson } from '../answer/send-json.ts'
 import { defineRoute, type Route, type RouteAddress } from '../openapi/route.ts'
 import { json, NoQuery, problems, TASK_HEADERS, TaskParams, UpstreamObject } from '../openapi/schemas.ts'
-import { toContext } from '../request/caller-of.ts'
+import { toContext } from '../request/http-exchange.ts'
 import { taskIDOf } from '../request/task-id.ts'
 
 const WORKLOAD = WORKLOAD_ID_PATTERN.slice(1, -1)
@@ -45,6 +45,7 @@ const TaskList = Type.Object({
   nextToken: Type.Union([Type.String(), Type.Null()]),
 })
 
+/** `GET /tasks` and its native twin: a page of the caller's tasks, in upstream's own bytes. */
 export function listTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
@@ -61,6 +62,7 @@ export function listTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Ro
   })
 }
 
+/** `GET …/latest`: the latest task of each workload that the query names. */
 export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): Route {
   return defineRoute({
     method: 'GET',
@@ -79,11 +81,13 @@ export function latestTasks(tasks: Tasks, { url, tag }: RouteAddress<'tasks'>): 
   })
 }
 
+/** `GET …/{taskID}`: the task as upstream describes it. */
 export function taskDetail(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const about = { summary: 'A task in detail', query: NoQuery, answer: UpstreamObject }
   return taskRoute(address, about, (context, taskID) => tasks.detail(context, taskID))
 }
 
+/** `GET …/{taskID}/logs`: a page of its logs, from 1. */
 export function taskLogs(tasks: Tasks, address: RouteAddress<'tasks'>): Route {
   const answer = Type.Object({ logs: Type.Array(UpstreamObject) })
   return taskRoute(

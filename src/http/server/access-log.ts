@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { traceOf } from '../request/caller-of.ts'
+import { traceOf } from '../request/http-exchange.ts'
 
 /** A request whose line is not written yet. */
 type OpenRequest = { startedMs: number; isAnswered: boolean }

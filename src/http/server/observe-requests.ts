@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** Called for each request when it is over, answered or not. */
-export type ObserveRequest = (observation: {
+type ObserveRequest = (observation: {
   method: string
   route: string
   status: number

@@ -16,7 +16,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../../errors.ts'
 import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
-import type { BodyDeadlines } from '../request/body-limits.ts'
+import type { BodyDeadlines } from '../request/body-deadlines.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
 
@@ -33,7 +33,7 @@ const COOKIE_PARSING: CookieSerializeOptions & { decode(value: string): string }
   decode: (value) => value,
 }
 
-export type ServerOptions = {
+type ServerOptions = {
   logger: FastifyBaseLogger
   trustProxy: readonly string[]
   bodyDeadlines: BodyDeadlines
@@ -130,7 +130,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
   const failure: Failure =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? { code: 'request_timeout', detail: 'The request did not arrive in time. Send it again.' }
-      : { code: 'invalid_request', detail: 'Malformed HTTP request.' }
+      : { code: 'invalid_request', detail: 'Send a well-formed HTTP request: this one is malformed.' }
   const { status, problem } = toProblemAnswer(failure, randomUUID())
   const body = JSON.stringify(problem)
   socket.end(

@@ -8,7 +8,7 @@ const NOTICE_MS = 2_000
 /** The end of the grace, kept for answers to callers that still wait. */
 const LAST_ANSWERS_MS = 1_000
 
-export type ShutdownDeps = {
+type ShutdownDeps = {
   drain: Drain
   /** Ends every call upstream, so that the requests waiting for one are answered. */
   abandonCalls(): Promise<void>

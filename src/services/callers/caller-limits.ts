@@ -1,12 +1,13 @@
 import { type Quota, RateWindow } from '../../domain/rate-window.ts'
 import { GatewayError } from '../../errors.ts'
+import { releaseOnce } from '../release-once.ts'
 import type { Caller } from './request-context.ts'
 
 /** `Retry-After` of a caller that has too many concurrent runs. */
 const TOO_MANY_RUNS_RETRY_SECONDS = 1
 
 /** What remains of one of a caller's limits per minute. */
-export type NamedQuota = Quota & { name: 'requests' | 'creates' }
+type NamedQuota = Quota & { name: 'requests' | 'creates' }
 
 /**
  * The limits of each caller, counted in this process; callers share no counts. Counts are kept under the
@@ -78,9 +79,7 @@ function acquireRun(counts: Counts, limit: number): () => void {
     throw new GatewayError({ code: 'too_many_runs', detail, retryAfterSeconds: TOO_MANY_RUNS_RETRY_SECONDS })
   }
   counts.runs += 1
-  let isReleased = false
-  return () => {
-    if (!isReleased) counts.runs -= 1
-    isReleased = true
-  }
+  return releaseOnce(() => {
+    counts.runs -= 1
+  })
 }

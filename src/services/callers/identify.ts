@@ -7,9 +7,9 @@ import type { CallerRegistry, RegisteredApp } from './caller-registry.ts'
 import type { Caller } from './request-context.ts'
 
 /** The credentials in a request, each at most once: a request with two of a kind is refused before. */
-export type PresentedCredentials = { authorization: string | undefined; cookieToken: string | undefined }
+type PresentedCredentials = { authorization: string | undefined; cookieToken: string | undefined }
 
-export type IdentifyDeps = {
+type IdentifyDeps = {
   /** Read again for each request, so that a reload takes effect. */
   callerRegistry: CallerRegistry
   /** The credential for requests without a token; undefined unless GATEWAY_AUTH=none. */

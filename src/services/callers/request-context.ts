@@ -1,7 +1,6 @@
 import type { Credential } from '../../cloud/credential.ts'
-import type { CallerRules, Scope } from '../../domain/caller.ts'
+import type { CallerRules } from '../../domain/caller.ts'
 import type { Trace } from '../../domain/trace.ts'
-import { GatewayError } from '../../errors.ts'
 
 /**
  * Who sent a request. Owners and idempotency keys are stored under `id`, and the log shows it. Ids are unique:
@@ -25,9 +24,4 @@ export function toCallContext(context: RequestContext): {
   trace: Trace
 } {
   return { credential: context.caller.credential, signal: context.signal, trace: context.trace }
-}
-
-/** Throws `insufficient_scope` unless the caller has the scope. */
-export function requireScope(caller: Caller, scope: Scope): void {
-  if (!caller.rules.scopes.has(scope)) throw new GatewayError({ code: 'insufficient_scope', scope })
 }

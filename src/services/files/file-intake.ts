@@ -9,7 +9,7 @@ export type ByteSource = {
 }
 
 /** Where bytes are collected. */
-export type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
+type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
 
 /** One file that is being read: counted against its limit, hashed when asked; what was read ahead can be put back. */
 export class FileIntake {
@@ -88,6 +88,12 @@ export class FileIntake {
   }
 }
 
+/** A file is larger than its caller may send. */
 export function tooLarge(limitBytes: number): GatewayError {
   return new GatewayError({ code: 'too_large', what: 'The file', limitBytes })
+}
+
+/** The connection ended before the body did. */
+export function bodyCut(): GatewayError {
+  return new GatewayError({ code: 'invalid_request', detail: 'Send all of the body: it ended early.' })
 }

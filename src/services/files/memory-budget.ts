@@ -1,9 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import { UploadAborted } from './abort.ts'
 
-/** Seconds after which an upload that found no room may come again. */
-const RETRY_AFTER_SECONDS = 5
-
 /** Bytes of memory that one upload holds. Releasing twice does nothing. */
 export type Reservation = {
   readonly bytes: number
@@ -23,11 +20,12 @@ export type MemoryBudget = {
   reserve(bytes: number, signal: AbortSignal): Promise<Reservation>
 }
 
-type Waiter = { bytes: number; admit: () => void }
+/** An upload that waits for room. */
+type Reserver = { bytes: number; grant: () => void }
 
 export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: number }): MemoryBudget {
   const { limitBytes, maxWaitMs } = options
-  const queue = new Set<Waiter>()
+  const queue = new Set<Reserver>()
   let held = 0
 
   const fits = (bytes: number) => held + bytes <= limitBytes
@@ -37,10 +35,10 @@ export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: num
   }
   function giveBack(bytes: number): void {
     held -= bytes
-    for (const waiter of queue) {
-      if (!fits(waiter.bytes)) return
-      queue.delete(waiter)
-      waiter.admit()
+    for (const reserver of queue) {
+      if (!fits(reserver.bytes)) return
+      queue.delete(reserver)
+      reserver.grant()
     }
   }
 
@@ -60,20 +58,20 @@ export function createMemoryBudget(options: { limitBytes: number; maxWaitMs: num
         }
         const giveUp = (error: Error) => {
           settle()
-          queue.delete(waiter)
+          queue.delete(reserver)
           reject(error)
           // Those behind it may fit where this one did not.
           giveBack(0)
         }
-        const admit = () => {
+        const grant = () => {
           settle()
           resolve(take(bytes))
         }
-        const waiter = { bytes, admit }
+        const reserver = { bytes, grant }
         const onAbort = () => giveUp(new UploadAborted())
         const timer = setTimeout(() => giveUp(overloaded()), maxWaitMs)
         signal.addEventListener('abort', onAbort, { once: true })
-        queue.add(waiter)
+        queue.add(reserver)
       })
     },
   }
@@ -106,6 +104,6 @@ class HeldBytes implements Reservation {
 }
 
 function overloaded(): GatewayError {
-  const detail = 'Too many uploads are under way in this gateway.'
-  return new GatewayError({ code: 'overloaded', detail, retryAfterSeconds: RETRY_AFTER_SECONDS })
+  const detail = 'Too many uploads are under way in this gateway. Retry after the time in Retry-After.'
+  return new GatewayError({ code: 'overloaded', detail })
 }

@@ -9,7 +9,7 @@ const MAX_PARTS_AT_ONCE = 4
 /** How often a part is sent before the upload is given up. */
 const MAX_TRIES = 3
 
-export type PartSenderDeps = {
+type PartSenderDeps = {
   partUploader: PartUploader
   /** From 0 to 1, for the jitter of pauses. */
   random: () => number

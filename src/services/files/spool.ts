@@ -10,10 +10,8 @@ const READ_BYTES = 256 * 1024
 /** Bytes on disk over all uploads of this process; more would take the room of other programs. */
 const LIMIT_BYTES = 8 * 2 ** 30
 
-const RETRY_AFTER_SECONDS = 5
-
 /** A file on disk that only this process can open: it has no name any more. */
-export type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(): Promise<void> }
+type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(): Promise<void> }
 
 /** Where bodies go whose size is not known before their end. */
 export type Spool = {
@@ -98,7 +96,7 @@ function sourceOf(file: FileHandle): ByteSource {
 function noRoom(cause: unknown): GatewayError {
   const detail =
     'There is no room for a body of unknown length. Send it with its Content-Length or X-File-Size.'
-  return new GatewayError({ code: 'overloaded', detail, retryAfterSeconds: RETRY_AFTER_SECONDS }, { cause })
+  return new GatewayError({ code: 'overloaded', detail }, { cause })
 }
 
 /** Removes directories of ours whose process is gone. One that can't be inspected is left alone. */

@@ -42,7 +42,7 @@ export type UploadStreamDeps = ReadAheadDeps & {
 }
 
 /** A file of which every byte is in the store; `sha256` only if it was asked for. */
-export type StoredUpload = { plan: UploadPlan; sha256: string | undefined }
+type StoredUpload = { plan: UploadPlan; sha256: string | undefined }
 
 /** One file on its way to the store; `abort` ends it, and is aborted when a part of it fails. */
 export class UploadStream {

@@ -1,34 +1,13 @@
 import type { UploadApi } from '../../cloud/upload-api.ts'
-import { retryPauseMs } from '../../domain/retry.ts'
-import type { UploadPlan } from '../../domain/upload-plan.ts'
-import { type FailureCode, GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Owners } from '../callers/owners.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
-import { pause, UploadAborted } from './abort.ts'
-import { tooLarge } from './file-intake.ts'
+import { UploadAborted } from './abort.ts'
+import { bodyCut, tooLarge } from './file-intake.ts'
+import { finalise, type UploadedFile } from './finalise.ts'
 import { SlabPool } from './part-buffer.ts'
 import { type IncomingFile, UploadStream, type UploadStreamDeps } from './upload-stream.ts'
-
-/** How often the last step of an upload is tried. */
-const FINALISE_TRIES = 3
-
-/** Failures of the last step after which it is tried again. */
-const RETRYABLE: ReadonlySet<FailureCode> = new Set([
-  'upstream_unreachable',
-  'upstream_error',
-  'upstream_unavailable',
-])
-
-/** A file that has reached upstream; `sha256` (hexadecimal) only if it was asked for. */
-export type UploadedFile = {
-  name: string
-  url: string
-  size: number
-  mimeType: string
-  expiresAt: string | null
-  sha256?: string | undefined
-}
 
 /** A file of which every byte has reached the store, and which has no URL yet. */
 export type SentFile = {
@@ -40,7 +19,7 @@ export type SentFile = {
 
 export type Uploads = {
   /** Throws `draining` when nothing new may begin; to be called once a request, before its body is read. */
-  admit(): void
+  refuseWhileDraining(): void
   /** The largest single file that this caller may send, in bytes. */
   limitBytes(context: RequestContext): number
   /** Streams a file to the store. Throws `GatewayError`. */
@@ -52,7 +31,7 @@ export type Uploads = {
   readonly heldBytes: number
 }
 
-export type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
+type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
   api: UploadApi
   owners: Owners
   drain: Drain
@@ -76,7 +55,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
     get heldBytes() {
       return budget.held
     },
-    admit: () => {
+    refuseWhileDraining: () => {
       if (drain.draining) throw new GatewayError({ code: 'draining' })
     },
     limitBytes,
@@ -91,7 +70,7 @@ export function createUploads(deps: UploadsDeps): Uploads {
         const { plan, sha256 } = await new UploadStream(streamDeps, context, file, limit, abort).run()
         return { sha256, finalise: () => finalise(deps, context, file.name, plan, sha256) }
       } catch (error) {
-        throw error instanceof UploadAborted ? callerLeft() : error
+        throw error instanceof UploadAborted ? bodyCut() : error
       } finally {
         abort.abort()
         context.signal.removeEventListener('abort', onLeave)
@@ -109,32 +88,4 @@ export function createUploads(deps: UploadsDeps): Uploads {
       return (await api.nativeUrl(toCallContext(context), uploadID)).bytes
     },
   }
-}
-
-/** Gives an upload its URL; safe to repeat. */
-async function finalise(
-  { api, random }: Pick<UploadsDeps, 'api' | 'random'>,
-  context: RequestContext,
-  name: string,
-  { uploadID, sizeBytes }: UploadPlan,
-  sha256: string | undefined,
-): Promise<UploadedFile> {
-  for (let tries = 1; ; tries++) {
-    try {
-      const stored = await api.url(toCallContext(context), uploadID, sizeBytes)
-      return { name, size: sizeBytes, ...stored, sha256 }
-    } catch (error) {
-      if (context.signal.aborted) throw callerLeft()
-      const failure = error instanceof GatewayError ? error.failure : undefined
-      if (failure === undefined || !RETRYABLE.has(failure.code) || tries === FINALISE_TRIES) throw error
-      const askedMs = 'retryAfterSeconds' in failure ? failure.retryAfterSeconds * 1000 : undefined
-      await pause(retryPauseMs(tries, askedMs, random()), context.signal).catch(() => {
-        throw callerLeft()
-      })
-    }
-  }
-}
-
-function callerLeft(): GatewayError {
-  return new GatewayError({ code: 'invalid_request', detail: 'The body ended early.' })
 }

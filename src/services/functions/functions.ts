@@ -36,7 +36,7 @@ export type NamedFunctions = {
   prepare(context: CallerContext, name: string, inputs: JsonObject): Promise<CreateRequest>
 }
 
-export type NamedFunctionsDeps = {
+type NamedFunctionsDeps = {
   /** Read again for each request, so that a reload takes effect. */
   callerRegistry: Pick<CallerRegistry, 'current'>
   packageCache: PackageCache

@@ -2,6 +2,7 @@ import type { CreateRequest } from '../../domain/create-request.ts'
 import { findInputIssues } from '../../domain/input-check.ts'
 import type { Issue } from '../../domain/issue.ts'
 import { JsonError, parseJsonObject } from '../../domain/json.ts'
+import { GatewayError } from '../../errors.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { PackageCache } from './package-cache.ts'
 
@@ -31,4 +32,10 @@ export function createInputValidation(packageCache: PackageCache): ValidateDirec
       return [{ path: INPUTS_PATH, message: 'names an input twice, or has too many' }]
     }
   }
+}
+
+/** The error of a run whose inputs don't fit its block: `invalid_request`, with what is wrong with each. */
+export function invalidInputs(errors: readonly Issue[]): GatewayError {
+  const detail = 'Change the inputs that errors lists: they do not fit the block.'
+  return new GatewayError({ code: 'invalid_request', detail, errors })
 }

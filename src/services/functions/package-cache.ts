@@ -15,7 +15,7 @@ const MAX_ENTRIES = 1_000
 const MAX_BYTES = 64 * 1024 * 1024
 const BYTES_PER_NODE = 500
 
-export type PackageVersion = { packageName: string; packageVersion: string }
+type PackageVersion = { packageName: string; packageVersion: string }
 
 /**
  * A cache of packages from the registry. A published version never changes, so it is fetched once; a tag is
@@ -27,7 +27,7 @@ export type PackageCache = {
   find(caller: Caller, wanted: PackageVersion): Promise<PackageSchemas | undefined>
 }
 
-export type PackageCacheDeps = {
+type PackageCacheDeps = {
   registry: RegistryApi
   now: () => number
   /** Most milliseconds that a look-up takes, because runs wait for it. */

@@ -2,7 +2,7 @@ import type { RegistryApi } from '../../cloud/registry-api.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import { requirePackage } from '../callers/rules.ts'
 
-export type PackageQuery = { packageName: string; version: string; lang: string | undefined }
+type PackageQuery = { packageName: string; version: string; lang: string | undefined }
 
 /** The registry's packages for callers. */
 export type Packages = {

@@ -4,12 +4,12 @@ import type { ServiceLog } from '../service-log.ts'
 import type { CreatedTask, CreateOperation, MadeTask } from './create-operation.ts'
 import { type KeyRecord, type StoredRecord, toStored } from './key-record.ts'
 import type { ProcessLease } from './process-lease.ts'
-import { retryInBackground } from './retry-write.ts'
+import { retryInBackground } from './retry-in-background.ts'
 
-export type IntendedCreateDeps = { lease: ProcessLease; now: () => number; log: ServiceLog }
+type IntendedCreateDeps = { lease: ProcessLease; now: () => number; log: ServiceLog }
 
 /** One create under a key. `current` is what its intent replaces: nothing, or an attempt that made no task. */
-export type IntendedCreate = {
+type IntendedCreate = {
   keyRecord: KeyRecord
   current: StoredRecord | undefined
   fingerprint: string

@@ -29,7 +29,7 @@ export type AttemptTimes = {
 }
 
 /** A request with a key, and the create that it asks for. */
-export type KeyedRequest = {
+type KeyedRequest = {
   context: RequestContext
   recordKey: string
   fingerprint: string

@@ -64,6 +64,7 @@ export class KeyRecord {
   }
 }
 
+/** A record with its text, as `KeyRecord` replaces it. */
 export function toStored<Kind extends IdempotencyRecord>(record: Kind): StoredRecord<Kind> {
   return { record, text: writeRecord(record) }
 }

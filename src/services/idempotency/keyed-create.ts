@@ -5,7 +5,7 @@ import type { Store } from '../../store/store.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
 import type { ServiceLog } from '../service-log.ts'
-import { createTaskListings, type ReadPage } from '../tasks/list-scan.ts'
+import { createTaskListings, type ReadPage } from '../tasks/task-listings.ts'
 import type { CreatedTask, CreateOperation, KeyUse } from './create-operation.ts'
 import { type AttemptTimes, KeyAttempt, type KeyAttemptDeps, outcomeUnknown } from './key-attempt.ts'
 import { KeyRecord } from './key-record.ts'
@@ -30,9 +30,9 @@ export type IdempotencyTimes = SearchTimes &
     leaseMs: number
   }
 
-const IDEMPOTENCY_TIMES: IdempotencyTimes = {
+/** What `attemptMs` is follows from the deadline of a create. */
+const IDEMPOTENCY_TIMES: Omit<IdempotencyTimes, 'attemptMs'> = {
   leaseMs: 5_000,
-  attemptMs: 65_000,
   joinMs: 100,
   searchMs: 20_000,
   settleMs: 10_000,
@@ -41,14 +41,14 @@ const IDEMPOTENCY_TIMES: IdempotencyTimes = {
   skewMs: 15_000,
 }
 
-export type KeyedCreateDeps = {
+type KeyedCreateDeps = {
   store: Store
   drain: Drain
   readPage: ReadPage
   now: () => number
   log: ServiceLog
-  /** Left out: `IDEMPOTENCY_TIMES`. */
-  times?: Partial<IdempotencyTimes> | undefined
+  /** What is left out is as in `IDEMPOTENCY_TIMES`. */
+  times: Partial<IdempotencyTimes> & Pick<IdempotencyTimes, 'attemptMs'>
 }
 
 /** A create under way in this process, which requests with the same key join. */

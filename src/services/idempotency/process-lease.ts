@@ -15,7 +15,7 @@ export type ProcessLease = {
 }
 
 /** `now` and `leaseMs` are milliseconds. */
-export type ProcessLeaseDeps = { store: Store; now: () => number; leaseMs: number }
+type ProcessLeaseDeps = { store: Store; now: () => number; leaseMs: number }
 
 export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): ProcessLease {
   const process = randomUUID()

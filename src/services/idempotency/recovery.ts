@@ -9,7 +9,7 @@ import {
 } from '../../domain/task-search.ts'
 import type { Store } from '../../store/store.ts'
 import type { RequestContext } from '../callers/request-context.ts'
-import type { TaskListings } from '../tasks/list-scan.ts'
+import type { TaskListings } from '../tasks/task-listings.ts'
 import { claimTask, findClaimable } from './task-claims.ts'
 
 /** The outcome of a lost create. `againAtMs`: when another search may find out more; undefined: not soon. */
@@ -18,7 +18,7 @@ export type Finding =
   | { kind: 'absent' }
   | { kind: 'unknown'; againAtMs: number | undefined }
 
-export type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
+type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
 
 /**
  * Searches the task list of the credential that a lost create was made with for its task. A task that is found

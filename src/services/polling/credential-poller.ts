@@ -1,6 +1,6 @@
 import type { Credential } from '../../cloud/credential.ts'
 import { toFailure } from '../../errors.ts'
-import type { PageQuery, ReadPage } from '../tasks/list-scan.ts'
+import type { PageQuery, ReadPage } from '../tasks/task-listings.ts'
 import { PollBudget } from './poll-budget.ts'
 import { PollPlan } from './poll-plan.ts'
 import { PollResults } from './poll-results.ts'

@@ -1,9 +1,9 @@
 /** How long the list is not read after it failed, in milliseconds: doubled with each failure in a row. */
 const PAUSE_MS = 5_000
 const LONGEST_PAUSE_MS = 60_000
-/** So many pages in a row that show next to none of the polled tasks make the list useless. */
+/** The list is useless after this many pages in a row with next to none of the polled tasks. */
 const USELESS_PAGES = 3
-/** A useless list is tried again once in so many times. */
+/** A useless list is tried every 16th time. */
 const TRY_AGAIN = 16
 
 /** Whether the task list is worth reading: not while it fails, and seldom when it shows few polled tasks. */
@@ -20,7 +20,7 @@ export class ListBackoff {
     return this.#uselessPages % TRY_AGAIN === 0
   }
 
-  /** A page was read, and showed so many of the polled tasks. */
+  /** A page was read, and it had `polledTasks` of the polled tasks. */
   succeeded(polledTasks: number): void {
     this.#failures = 0
     this.#uselessPages = polledTasks > 1 ? 0 : this.#uselessPages + 1

@@ -1,11 +1,11 @@
-import type { PageQuery } from '../tasks/list-scan.ts'
+import type { PageQuery } from '../tasks/task-listings.ts'
 import type { PolledTask } from './polled-task.ts'
 
 /** Upstream's largest page. */
 const PAGE_SIZE = 100
-/** So few are polled by id rather than sought on another page. */
+/** Up to this many tasks are polled by id, because another page costs more. */
 const FEW_LEFT = 2
-/** From so many on it is worth while to read the list of running tasks too. */
+/** From this many tasks on, the list of running tasks is read too. */
 const MANY_LEFT = 10
 /** Polled tasks expected of a page before one was read. */
 const FIRST_YIELD = 4
@@ -45,7 +45,7 @@ export class ListSweep {
     return { size: PAGE_SIZE, nextToken: this.#nextToken, status: this.#status }
   }
 
-  /** The page was read, and showed so many polled tasks. Decides whether another is worth its request. */
+  /** The page was read. `shown`: how many polled tasks it had. Decides whether another is worth its request. */
   endPage(shown: number, nextToken: string | undefined): void {
     this.#isPageUnderWay = false
     this.#yield = YIELD_MEMORY * this.#yield + (1 - YIELD_MEMORY) * shown

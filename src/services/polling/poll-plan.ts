@@ -1,4 +1,4 @@
-import type { PageQuery } from '../tasks/list-scan.ts'
+import type { PageQuery } from '../tasks/task-listings.ts'
 import { ListBackoff } from './list-backoff.ts'
 import { ListSweep } from './list-sweep.ts'
 import type { PollBudget } from './poll-budget.ts'
@@ -6,9 +6,9 @@ import { LONGEST_LISTED_MS, type PollSchedule } from './poll-schedule.ts'
 import type { PolledTask } from './polled-task.ts'
 
 /** A request to make now: for one task by its id, or for a page of the list. */
-export type PollStep = { kind: 'task'; task: PolledTask } | { kind: 'page'; query: PageQuery }
+type PollStep = { kind: 'task'; task: PolledTask } | { kind: 'page'; query: PageQuery }
 
-/** One request in so many is a check by id even when there are more urgent ones. */
+/** Every 16th request is a check by id, even when others are more urgent. */
 const CHECK_SHARE = 16
 /** Results fetched at the same time. */
 const MAX_FETCHES = 32
@@ -16,8 +16,8 @@ const MAX_FETCHES = 32
 const BACKLOG_SWEEP_MS = 1_000
 
 /**
- * Which request is made next with one credential, and when: a poll of a task by its id, or a page of the list
- * when there are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
+ * Which request is made next with one credential: a poll of a task by its id, or a page of the list when there
+ * are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
  * sets no timer. Each request that it returns counts as begun.
  */
 export class PollPlan {
@@ -63,7 +63,7 @@ export class PollPlan {
     this.#fetches -= 1
   }
 
-  /** The page was read, and showed so many of the polled tasks. */
+  /** The page was read. `shown`: how many of the polled tasks it had. */
   endPage(shown: number, nextToken: string | undefined, nowMs: number): void {
     this.#listBackoff.succeeded(shown)
     this.#sweep?.endPage(shown, nextToken)

@@ -8,9 +8,9 @@ import type { PollSchedule } from './poll-schedule.ts'
 import { callWaiters, type PolledTask, type Waiter } from './polled-task.ts'
 
 /** A poll of one task by its id. `isFetch`: its end was known, so the poll was made outside the budget. */
-export type TaskPoll = { task: PolledTask; isFetch: boolean; startedAtMs: number }
+type TaskPoll = { task: PolledTask; isFetch: boolean; startedAtMs: number }
 
-export type PollResultsDeps = {
+type PollResultsDeps = {
   schedule: PollSchedule
   plan: PollPlan
   budget: PollBudget

@@ -6,7 +6,7 @@ import type { PolledTask } from './polled-task.ts'
 const MANY_TASKS = 20
 /** Between two polls of a task in the list: shorter than by id, because a page costs little for each task. */
 export const LONGEST_LISTED_MS = 1_500
-/** A task is polled by id once in so many of its intervals, whatever the list shows of it. */
+/** After this many of its intervals a task is polled by id, whatever the list shows of it. */
 const CHECK_INTERVALS = 2.5
 
 /**
@@ -68,7 +68,7 @@ export class PollSchedule {
   add(task: PolledTask, nowMs: number): void {
     this.#tasks.set(task.taskID, task)
     const firstPollMs = nextPollDelayMs(0, this.#random())
-    // Of a task that is not new nothing is known, and it may be older than what the list begins with.
+    // Nothing is known of a task that is not new, and it may be too old for the first pages of the list.
     if (task.isNew) this.#due.push(task, nowMs + firstPollMs)
     else this.#byID.add(task)
     this.#checks.push(task, nowMs + CHECK_INTERVALS * firstPollMs)

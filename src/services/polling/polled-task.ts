@@ -44,6 +44,7 @@ export type PolledTask = {
   wasListedAsEnded: boolean
 }
 
+/** A task that is about to be polled, without waiters. */
 export function createPolledTask({ taskID, createdAtMs, isNew, isOwn = isNew }: PollTarget): PolledTask {
   return {
     taskID,

@@ -12,10 +12,13 @@ export type TaskPoller = {
   close(): void
 }
 
-/** So many are kept; one without tasks too, because it knows how upstream has treated its credential. */
+/** How many are kept, also those without tasks, because they know how upstream has treated their credential. */
 const MAX_POLLERS = 1000
 
-/** The one poller of the process: a `CredentialPoller` for each credential that is waited with. */
+/**
+ * The one poller of the process: a `CredentialPoller` for each credential that is waited with. For each,
+ * `PollSchedule` decides when tasks are due, `PollPlan` which request is next, `PollBudget` whether it may be made.
+ */
 export function createTaskPoller(deps: PollerDeps): TaskPoller {
   const pollers = new Map<string, CredentialPoller>()
   return {

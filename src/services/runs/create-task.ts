@@ -8,10 +8,10 @@ import type { Owners } from '../callers/owners.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import { requireFunction, requirePackage } from '../callers/rules.ts'
 import type { Drain } from '../drain.ts'
-import type { ValidateDirectInputs } from '../functions/input-validation.ts'
+import { invalidInputs, type ValidateDirectInputs } from '../functions/input-validation.ts'
 import type { CreatedTask, CreateOperation, KeyUse, MadeTask } from '../idempotency/create-operation.ts'
 import type { KeyedCreate } from '../idempotency/keyed-create.ts'
-import { retryInBackground } from '../idempotency/retry-write.ts'
+import { retryInBackground } from '../idempotency/retry-in-background.ts'
 import type { ServiceLog } from '../service-log.ts'
 
 /** A create that is ready to be sent, and the key by which a repeat of its request is known. */
@@ -39,6 +39,7 @@ export type CreateTaskDeps = {
   validateDirectInputs?: ValidateDirectInputs | undefined
 }
 
+/** The one place that creates tasks. */
 export function createCreateTask(deps: CreateTaskDeps): CreateTask {
   return async (context, { create: request, keyUse }) => {
     if (deps.drain.draining) throw new GatewayError({ code: 'draining' })
@@ -76,20 +77,14 @@ function authorise({ caller }: RequestContext, request: CreateRequest): void {
   else requireFunction(caller, request.functionName)
 }
 
-/** For the request that makes the task; a repeat of it is not held to it again. */
+/** Checks the request that makes the task. A repeat of it is not checked again. */
 async function checkCreate(
   { validateDirectInputs, breaker, limits, now }: CreateTaskDeps,
   context: RequestContext,
   request: CreateRequest,
 ): Promise<void> {
   const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
-  if (errors.length > 0) {
-    throw new GatewayError({
-      code: 'invalid_request',
-      detail: 'The inputs are not as they should be.',
-      errors,
-    })
-  }
+  if (errors.length > 0) throw invalidInputs(errors)
   refuseFor(breaker.waitMs(now()))
   limits.takeCreate(context.caller)
 }

@@ -8,6 +8,7 @@ export type RunOutcome =
   | { kind: 'finished'; taskID: string; task: FinishedTask }
   | { kind: 'pending'; taskID: string; status: string; progress: number; ageMs: number }
 
+/** The outcome of a wait that ends with this state; `ageMs` as in `RunOutcome`. */
 export function toRunOutcome(taskID: string, state: TaskState, ageMs: number): RunOutcome {
   if (state.kind !== 'running') return { kind: 'finished', taskID, task: state }
   return { kind: 'pending', taskID, status: state.status, progress: state.progress, ageMs }

@@ -13,12 +13,12 @@ import { type WaitSlots, withWaitSlot } from './wait-slots.ts'
 /** Makes a run out of what a caller sent: reads its body, sends its files. Called once. */
 export type PrepareRun = () => Promise<PreparedRun>
 
-export type CreateOptions = {
+type CreateOptions = {
   /** `prepare` sends files upstream, so the caller must have a create left before it begins. */
   sendsFiles?: boolean
 }
 
-export type RunOptions = CreateOptions &
+type RunOptions = CreateOptions &
   WaitOptions & {
     /** Called once the task exists, before it is waited for. */
     onCreated?: (task: CreatedTask) => void
@@ -39,7 +39,7 @@ export type Runs = {
   poll(context: RequestContext, taskID: string): Promise<RunOutcome>
 }
 
-export type RunsDeps = {
+type RunsDeps = {
   api: Pick<TaskApi, 'result'>
   createTask: CreateTask
   owners: Pick<Owners, 'require'>

@@ -9,7 +9,7 @@ import { type RunOutcome, toRunOutcome } from './run-outcome.ts'
  * A task to wait for. `isNew`: created just now, so the first poll can wait. `isOwn`: created by this
  * gateway, now or before.
  */
-export type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean; isOwn: boolean }
+type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean; isOwn: boolean }
 
 export type WaitOptions = {
   /** How long to wait for the end, in milliseconds. */
@@ -18,7 +18,7 @@ export type WaitOptions = {
   onState?: ((taskID: string, state: TaskState) => void) | undefined
 }
 
-export type WaitDeps = { poller: Pick<TaskPoller, 'join'>; drain: Drain; now: () => number }
+type WaitDeps = { poller: Pick<TaskPoller, 'join'>; drain: Drain; now: () => number }
 
 /** A task that exists as far as we know, and was never seen. */
 const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0 }
@@ -47,12 +47,12 @@ export function waitForEnd(
     }
     const fail = (failure: Failure) => finish(() => reject(new GatewayError(failure, { taskID })))
     const stop = () => {
-      // A task of which nothing was ever seen may not exist: then what went wrong is the answer.
+      // A task that was never seen may not exist: then the answer is what went wrong.
       if (state === undefined && lastOutage !== undefined) fail(lastOutage)
       else finish(() => resolve(toRunOutcome(taskID, state ?? UNSEEN_TASK, now() - createdAtMs)))
     }
 
-    // Nothing can be said of a task that was not seen yet: the first poll is waited for, however short the wait.
+    // However short the wait, it lasts until the first poll is over: before that there is nothing to answer.
     let isLate = false
     const onDeadline = () => {
       isLate = true

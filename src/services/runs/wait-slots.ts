@@ -1,9 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { Limits } from '../callers/caller-limits.ts'
 import type { Caller } from '../callers/request-context.ts'
-
-/** Seconds after which a caller that found no slot may ask again. */
-const RETRY_AFTER_SECONDS = 5
+import { releaseOnce } from '../release-once.ts'
 
 /** The slots for requests that wait, in this process. */
 export type WaitSlots = {
@@ -24,15 +22,13 @@ export function createWaitSlots(maxWaiting: number): WaitSlots {
     },
     acquire: () => {
       if (waiting >= maxWaiting) {
-        const detail = 'Too many requests are waiting in this gateway.'
-        throw new GatewayError({ code: 'overloaded', detail, retryAfterSeconds: RETRY_AFTER_SECONDS })
+        const detail = 'Too many requests are waiting in this gateway. Retry after the time in Retry-After.'
+        throw new GatewayError({ code: 'overloaded', detail })
       }
       waiting += 1
-      let isReleased = false
-      return () => {
-        if (!isReleased) waiting -= 1
-        isReleased = true
-      }
+      return releaseOnce(() => {
+        waiting -= 1
+      })
     },
   }
 }

@@ -18,9 +18,9 @@ const UPSTREAM_PAGE_SIZE = 100
 const DEFAULT_SIZE = 20
 
 /** A task of a list: its id, and its bytes as upstream wrote them. */
-type ListedTask = { taskID: string; bytes: Buffer }
+type TaskEntry = { taskID: string; bytes: Buffer }
 
-type Page = { tasks: ListedTask[]; nextToken: string | undefined }
+type Page = { tasks: TaskEntry[]; nextToken: string | undefined }
 
 type ListDeps = { api: TaskApi; owners: Owners }
 
@@ -68,7 +68,7 @@ export async function latestTasks(
   const answer = await api.latest(toCallContext(context), workloadIDs)
   if (owners.seesAll(context)) return answer.bytes
   if (!Array.isArray(answer.value)) throw unreadable('latest')
-  const own = await visibleOf(owners, context, toListedTasks(answer.value, answer.bytes))
+  const own = await visibleOf(owners, context, toTasks(answer.value, answer.bytes))
   return joinElements(own.map(({ bytes }) => bytes))
 }
 
@@ -94,11 +94,11 @@ function toPage({ value, bytes }: UpstreamAnswer): Page {
   if (!Array.isArray(list.tasks) || listBytes === undefined) throw unreadable('list')
   const { nextToken } = list
   const isToken = typeof nextToken === 'string' && nextToken !== ''
-  return { tasks: toListedTasks(list.tasks, listBytes), nextToken: isToken ? nextToken : undefined }
+  return { tasks: toTasks(list.tasks, listBytes), nextToken: isToken ? nextToken : undefined }
 }
 
 /** Pairs each id with its bytes. A task whose id can't be a task id has no owner, so it is dropped. */
-function toListedTasks(values: readonly unknown[], bytes: Buffer): ListedTask[] {
+function toTasks(values: readonly unknown[], bytes: Buffer): TaskEntry[] {
   const elements = arrayElements(bytes)
   return values.flatMap((value, at) => {
     const taskID = isJsonObject(value) ? value.taskID : undefined
@@ -107,11 +107,7 @@ function toListedTasks(values: readonly unknown[], bytes: Buffer): ListedTask[] 
   })
 }
 
-async function visibleOf(
-  owners: Owners,
-  context: RequestContext,
-  tasks: ListedTask[],
-): Promise<ListedTask[]> {
+async function visibleOf(owners: Owners, context: RequestContext, tasks: TaskEntry[]): Promise<TaskEntry[]> {
   const visible = await owners.visible(
     context,
     tasks.map(({ taskID }) => taskID),

@@ -4,6 +4,7 @@ import { createHttpClient, type HttpClient } from '../../../src/cloud/http-clien
 import { createRegistryApi } from '../../../src/cloud/registry-api.ts'
 import { createUpstream } from '../../../src/cloud/upstream.ts'
 import { PLAIN_RULES } from '../../../src/domain/caller.ts'
+import { DEADLINES } from '../../../src/domain/deadlines.ts'
 import { type Emulator, startEmulator } from '../../../src/emulator/emulator.ts'
 import type { Caller } from '../../../src/services/callers/request-context.ts'
 import { createPackageCache, type PackageCache } from '../../../src/services/functions/package-cache.ts'
@@ -21,7 +22,9 @@ beforeEach(async () => {
   nowMs = 1_000_000
   failures = []
   const now = () => nowMs
-  const registry = createRegistryApi(createUpstream(client, emulator.registryUrl, { userAgent: 'test', now }))
+  const registry = createRegistryApi(
+    createUpstream(client, emulator.registryUrl, { userAgent: 'test', now, deadlines: DEADLINES }),
+  )
   const onFailure = (_: object, code: string) => failures.push(code)
   packageCache = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')

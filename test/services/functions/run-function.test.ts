@@ -79,7 +79,7 @@ test('each issue has its path, and nothing is created', async () => {
     '/options/deep': 'is required',
     '/options/level': 'must be integer',
     '/options/a~1b': 'is not known',
-    '/secret': 'is a credential, which can not be set here',
+    '/secret': "is a credential, which can't be set here",
     '/target': 'must begin with /oomol-driver/oomol-storage/ and stay inside it',
     '/Note': 'is not known',
     '/text': 'is required',

@@ -3,7 +3,7 @@ import type { TaskState } from '../../../src/domain/task.ts'
 import type { ListedTask, TaskPage } from '../../../src/domain/task-page.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import type { PollTask } from '../../../src/services/polling/polled-task.ts'
-import type { ReadPage } from '../../../src/services/tasks/list-scan.ts'
+import type { ReadPage } from '../../../src/services/tasks/task-listings.ts'
 
 /** Tasks that end on command, polled in this process; every poll takes a turn of the loop or more. */
 export type TaskSource = {

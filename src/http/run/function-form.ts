@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Uploads } from '../../services/files/uploads.ts'
 import type { NamedFunctions } from '../../services/functions/functions.ts'
 import type { RunEvents } from '../answer/run-events.ts'
-import type { HttpExchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
 import { buildFromForm } from './form-build.ts'
 
 const SIZE_FIELD = 'size'
@@ -30,7 +30,7 @@ export async function receiveFunctionForm(
       const urls = files.map(({ field, url }) => ({ name: field, url }))
       const made = toFunctionInputs([...texts, ...urls], block)
       if ('inputs' in made) return made.inputs
-      const detail = 'The fields do not fit the inputs of the function.'
+      const detail = 'Change the fields that errors lists: they do not fit the function.'
       throw new GatewayError({ code: 'invalid_request', detail, errors: made.issues })
     },
   )

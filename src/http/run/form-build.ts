@@ -1,13 +1,13 @@
 import type { Uploads } from '../../services/files/uploads.ts'
 import type { RunEvents } from '../answer/run-events.ts'
 import { type Form, type FormFile, type FormOptions, receiveForm } from '../body/form.ts'
-import type { HttpExchange } from '../request/caller-of.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
 import { fingerprintOf, idempotencyKeyOf } from '../request/idempotency-key.ts'
 
 /** A file of a form by the URL it was uploaded to. */
 export type FileUrl = Pick<FormFile, 'field' | 'url'>
 
-export type FormBuildOptions = Pick<FormOptions, 'sizeField' | 'valueLimits'> & {
+type FormBuildOptions = Pick<FormOptions, 'sizeField' | 'valueLimits'> & {
   uploads: Uploads
   /** Where the progress of uploads is sent; undefined when the caller does not follow events. */
   events: RunEvents | undefined

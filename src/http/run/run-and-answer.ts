@@ -7,13 +7,13 @@ import type { Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
-import { type HttpExchange, toHttpExchange } from '../request/caller-of.ts'
+import { type HttpExchange, toHttpExchange } from '../request/http-exchange.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
   applyPreference,
+  type HttpWaits,
   responseModeOf,
   type WaitingMode,
-  type WaitLimits,
 } from '../request/response-mode.ts'
 
 /** A create, and what distinguishes its request from others with the same `Idempotency-Key`. */
@@ -23,11 +23,11 @@ export type PreparedCreate = { create: CreateRequest; fingerprint: string }
  * Makes the create of a request out of its body. `events` is there when the caller follows by events: what
  * takes long before the create may be sent on it.
  */
-export type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
+type PrepareCreate = (exchange: HttpExchange, events: RunEvents | undefined) => Promise<PreparedCreate>
 
 /** Runs what `prepare` makes of the request, and answers in the form that the caller asked for. */
 export async function answerRun(
-  { runs, waits }: { runs: Runs; waits: WaitLimits },
+  { runs, waits }: { runs: Runs; waits: HttpWaits },
   request: FastifyRequest,
   reply: FastifyReply,
   prepare: PrepareCreate,

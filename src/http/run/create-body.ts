@@ -2,7 +2,10 @@ import { Type } from 'typebox'
 import type { CreateRequest } from '../../domain/create-request.ts'
 import { type JsonObject, memberBytes } from '../../domain/json.ts'
 import { toDirectCreate } from '../../services/runs/direct-create.ts'
-import { createBodyCheck } from '../body/json-body.ts'
+import { createBodyCheck, readJsonObject } from '../body/json-body.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
+import { fingerprintOf } from '../request/idempotency-key.ts'
+import type { PreparedCreate } from './run-and-answer.ts'
 
 const NAMES = {
   packageName: Type.String({ description: '@acme/ocr' }),
@@ -35,4 +38,14 @@ export function toNativeCreate(body: JsonObject): CreateRequest {
   const { packageName, packageVersion, blockName } = checkNativeBody(body)
   const inputValues = memberBytes(body, 'inputValues')
   return toDirectCreate({ packageName, packageVersion, blockName, inputValues, body: body.bytes })
+}
+
+/** The create that a JSON body of at most `limitBytes` asks for; `toCreate` knows its form. Throws 400, 408, 413 or 415. */
+export async function readCreate(
+  { request, reply }: HttpExchange,
+  limitBytes: number,
+  toCreate: (body: JsonObject) => CreateRequest,
+): Promise<PreparedCreate> {
+  const body = await readJsonObject(request, reply, limitBytes)
+  return { create: toCreate(body), fingerprint: fingerprintOf(request, body.bytes) }
 }

@@ -1,18 +1,12 @@
 import type { CreateRequest } from '../../domain/create-request.ts'
 import type { Issue } from '../../domain/issue.ts'
-import {
-  JsonError,
-  type JsonMember,
-  type JsonObject,
-  joinMembers,
-  parseJsonObject,
-  toJsonBytes,
-} from '../../domain/json.ts'
+import { type JsonMember, type JsonObject, joinMembers, toJsonBytes } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Uploads } from '../../services/files/uploads.ts'
 import type { RunEvents } from '../answer/run-events.ts'
 import type { FormField } from '../body/form.ts'
-import type { HttpExchange } from '../request/caller-of.ts'
+import { parseSentObject } from '../body/json-body.ts'
+import type { HttpExchange } from '../request/http-exchange.ts'
 import { toSimplifiedCreate } from './create-body.ts'
 import { buildFromForm, type FileUrl } from './form-build.ts'
 import type { PreparedCreate } from './run-and-answer.ts'
@@ -79,12 +73,7 @@ function addFiles(inputs: JsonObject, files: readonly FileUrl[]): Buffer {
 }
 
 function parse(bytes: Buffer, path: string): JsonObject {
-  try {
-    return parseJsonObject(bytes)
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error
-    throw invalid([{ path, message: error.message }])
-  }
+  return parseSentObject(bytes, (message) => invalid([{ path, message }]))
 }
 
 function invalid(errors: Issue[]): GatewayError {
