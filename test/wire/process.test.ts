@@ -39,7 +39,8 @@ describe('a configuration that is wrong', () => {
     expect(output()).not.toMatch(/canary|emulator-key|\.[jt]s:\d/)
   })
 
-  test('a port that is taken ends it with 1 and says so', async () => {
+  // Two starts, one after the other, beside other tests.
+  test('a port that is taken ends it with 1 and says so', { timeout: 40_000 }, async () => {
     const taken = await start()
     const { exit, output } = spawnGateway({ ...environmentFor(emulator), PORT: new URL(taken.url).port })
     expect(await within(exit, 'it did not end', 15_000)).toBe(1)
