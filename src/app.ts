@@ -18,6 +18,7 @@ import { queueDashboard, setQueuePaused } from './http/routes/queue.ts'
 import { taskEvents, taskResult } from './http/routes/results.ts'
 import { postRun, postTask } from './http/routes/runs.ts'
 import { latestTasks, listTasks, nativeTaskResult, taskDetail, taskLogs } from './http/routes/tasks.ts'
+import { limitConnections } from './http/server/connection-limit.ts'
 import { observeRequests } from './http/server/observe-requests.ts'
 import { collectRoutes, methodNotAllowed, type RegisteredRoute } from './http/server/route-table.ts'
 import { createServer } from './http/server/server.ts'
@@ -52,19 +53,25 @@ export function buildApp(config: Config, deps: AppDeps): Gateway {
   const { bodyMs, bodyIdleMs } = deadlines
   const app = createServer({ logger, trustProxy, bodyDeadlines: { bodyMs, bodyIdleMs } })
   const routes = collectRoutes(app)
-  const metricsServer = metrics && registerMetrics(app, metrics, graph)
+  const metricsServer = metrics && registerMetrics(app, metrics, graph, deps)
   // Whether pages of an origin may talk to the gateway at all: for every caller, or for some.
   registerCors(app, (origin) => allowedOrigins.includes(origin) || callerRegistry.isOriginOfSomeApp(origin))
   registerOpenApi(app, version)
   closeWhileDraining(app, drain)
+  if (deps.descriptors) limitConnections(app, deps.descriptors.maxConnections)
 
   const access = { identify, limits, countFailedAuth: limitFailedAuth(app), host, allowedOrigins }
   app.register(async (open) => openRoutes(open, graph, access))
   app.register(async (surface) => surfaceRoutes(surface, graph, config, deps, access))
   app.register(methodNotAllowed(routes))
 
-  app.addHook('onReady', () => graph.spool.clean())
+  let stopWatching: (() => void) | undefined
+  app.addHook('onReady', async () => {
+    await graph.spool.clean()
+    stopWatching = deps.watchPressure?.(graph.pressure.note)
+  })
   app.addHook('onClose', async () => {
+    stopWatching?.()
     await metricsServer?.close()
     await graph.close()
   })
@@ -82,11 +89,11 @@ export function buildApp(config: Config, deps: AppDeps): Gateway {
 /** Open to everyone. */
 function openRoutes(
   open: FastifyInstance,
-  { drain, waitSlots, functions }: Graph,
+  { drain, waitSlots, pressure, functions }: Graph,
   access: AuthenticateDeps,
 ): void {
   open.route(livez())
-  open.route(readyz(drain, waitSlots))
+  open.route(readyz(drain, waitSlots, pressure))
   open.route(openApiDocument(open, { functions, optionalCaller: createOptionalCaller(access) }))
 }
 
@@ -160,11 +167,19 @@ function nativeRoutes(
 function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
-  { waitSlots, poller, uploads }: Graph,
+  { waitSlots, poller, uploads, pressure }: Graph,
+  { lostLogLines = () => 0 }: Pick<AppDeps, 'lostLogLines'>,
 ): MetricsServer {
   observeRequests(app, metrics.observeRequest)
   metrics.gauge('waiting_requests', 'Requests that wait for a task', () => waitSlots.waiting)
   metrics.gauge('watched_tasks', 'Tasks that are polled for waiting requests', () => poller.size())
   metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
+  metrics.gauge('shedding', '1 while new runs and uploads are refused', () => Number(pressure.shedding))
+  metrics.gauge(
+    'event_loop_delay_seconds',
+    'How late the event loop was on average in the last second',
+    () => pressure.loopDelayMs / 1000,
+  )
+  metrics.counter('log_lines_lost_total', 'Lines of the log that nobody took', lostLogLines)
   return createMetricsServer(metrics)
 }

@@ -6,6 +6,7 @@ import type { TaskApi } from './cloud/task-api.ts'
 import type { Config } from './config/config.ts'
 import { Breaker } from './domain/breaker.ts'
 import { DEADLINES, type Deadlines } from './domain/deadlines.ts'
+import type { DescriptorPlan } from './domain/descriptors.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { createLimits, type Limits } from './services/callers/caller-limits.ts'
 import {
@@ -27,6 +28,7 @@ import { createPackages, type Packages } from './services/functions/packages.ts'
 import { createKeyedCreate, type IdempotencyTimes } from './services/idempotency/keyed-create.ts'
 import type { PollTask } from './services/polling/polled-task.ts'
 import { createTaskPoller, type TaskPoller } from './services/polling/task-poller.ts'
+import { createPressure, type Pressure, type WatchPressure } from './services/pressure.ts'
 import { type CreateTask, type CreateTaskDeps, createCreateTask } from './services/runs/create-task.ts'
 import { createRuns, type Runs } from './services/runs/runs.ts'
 import { createWaitSlots, type WaitSlots } from './services/runs/wait-slots.ts'
@@ -49,6 +51,12 @@ export type AppDeps = {
   /** Where bodies of unknown length are spooled; default the system's place for temporary files. */
   spoolDirectory?: string
   idempotencyTimes?: Partial<IdempotencyTimes>
+  /** How the open files are shared out; left out: they are not limited. */
+  descriptors?: DescriptorPlan | undefined
+  /** Watches how the process is doing, from the start on; left out: it is always well. */
+  watchPressure?: WatchPressure
+  /** How many lines of the log were lost, for the metrics. */
+  lostLogLines?: () => number
 }
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
@@ -62,6 +70,7 @@ const CREATE_MARGIN_MS = 5_000
 export type Graph = {
   deadlines: Deadlines
   drain: Drain
+  pressure: Pressure
   waitSlots: WaitSlots
   poller: TaskPoller
   callerRegistry: CallerRegistry
@@ -87,6 +96,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
   const api = cloud.tasks
 
   const drain = createDrain()
+  const pressure = createPressure({ log })
   const callerRegistry = createCallerRegistry(toRegistryEntries(config))
   const limits = createLimits(now)
   const owners = createOwners(store, now)
@@ -98,17 +108,18 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
   const { notFoundMs } = deadlines
   const { pollTask, readPage } = toReads(api)
   const poller = createTaskPoller({ pollTask, readPage, pollRate, now, random, notFoundMs })
-  const createDeps = { api, owners, drain, limits, readPage, packageCache }
+  const createDeps = { api, owners, drain, pressure, limits, readPage, packageCache }
   const createTask = buildCreateTask(config, deps, deadlines, createDeps)
   const waitSlots = createWaitSlots(maxConcurrentRuns)
   const runs = createRuns({ api, createTask, owners, poller, waitSlots, drain, limits, now })
 
   const spool = createSpool(deps.spoolDirectory ?? tmpdir())
-  const uploads = buildUploads(config, deps, deadlines, { cloud, spool, owners, drain })
+  const uploads = buildUploads(config, deps, deadlines, { cloud, spool, owners, drain, pressure })
 
   return {
     deadlines,
     drain,
+    pressure,
     waitSlots,
     poller,
     callerRegistry,
@@ -132,7 +143,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
 
 function buildCloud(
   { upstream }: Config,
-  { version, now }: AppDeps,
+  { version, now, descriptors }: AppDeps,
   deadlines: Deadlines,
   metrics: Metrics | undefined,
 ): Cloud {
@@ -145,6 +156,7 @@ function buildCloud(
     now,
     deadlines,
     observe: metrics?.observeUpstream,
+    connectionsPerOrigin: descriptors?.connectionsPerOrigin,
   })
 }
 
@@ -170,7 +182,7 @@ function buildPackageCache(
   })
 }
 
-type CreateDeps = Pick<CreateTaskDeps, 'api' | 'owners' | 'drain' | 'limits'> & {
+type CreateDeps = Pick<CreateTaskDeps, 'api' | 'owners' | 'drain' | 'pressure' | 'limits'> & {
   readPage: ReadPage
   packageCache: PackageCache
 }
@@ -179,13 +191,14 @@ function buildCreateTask(
   { validateInputs }: Config,
   { logger: log, store, now, random, idempotencyTimes }: AppDeps,
   { createMs }: Deadlines,
-  { api, owners, drain, limits, readPage, packageCache }: CreateDeps,
+  { api, owners, drain, pressure, limits, readPage, packageCache }: CreateDeps,
 ): CreateTask {
   const times = { attemptMs: createMs + CREATE_MARGIN_MS, ...idempotencyTimes }
   return createCreateTask({
     api,
     owners,
     drain,
+    pressure,
     limits,
     createKeyed: createKeyedCreate({ store, drain, readPage, now, log, times }),
     breaker: new Breaker(),
@@ -196,11 +209,13 @@ function buildCreateTask(
   })
 }
 
+type UploadParts = { cloud: Cloud; spool: Spool; owners: Owners; drain: Drain; pressure: Pressure }
+
 function buildUploads(
   { maxUploadBytes }: Config,
   { random, uploadMemoryBytes: limitBytes = UPLOAD_MEMORY_BYTES }: AppDeps,
   { uploadRoomMs: maxWaitMs }: Deadlines,
-  { cloud, spool, owners, drain }: { cloud: Cloud; spool: Spool; owners: Owners; drain: Drain },
+  { cloud, spool, owners, drain, pressure }: UploadParts,
 ): Uploads {
   return createUploads({
     api: cloud.uploads,
@@ -210,6 +225,7 @@ function buildUploads(
     spool,
     owners,
     drain,
+    pressure,
     maxUploadBytes,
     random,
   })

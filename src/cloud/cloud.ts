@@ -28,12 +28,14 @@ type CloudDeps = {
   deadlines: Pick<Deadlines, 'readMs' | 'createMs' | 'partMs'>
   /** Left out: calls are not counted. */
   observe: ObserveUpstream | undefined
+  /** Most connections to one origin; left out: as many as the client finds useful. */
+  connectionsPerOrigin?: number | undefined
 }
 
 /** Opens no connection until the first call. */
 export function createCloud(deps: CloudDeps): Cloud {
-  const { allowInsecure, userAgent, now, deadlines, observe } = deps
-  const client = createHttpClient({ allowInsecure })
+  const { allowInsecure, userAgent, now, deadlines, observe, connectionsPerOrigin } = deps
+  const client = createHttpClient({ allowInsecure, connectionsPerOrigin })
   const toUpstream = (baseUrl: string): Upstream => {
     const upstream = createUpstream(client, baseUrl, { userAgent, now, deadlines })
     return observe === undefined ? upstream : observeUpstream(upstream, observe, now)

@@ -63,8 +63,14 @@ export type HttpClient = {
 }
 
 /** The client behind every call upstream: pooled, no redirects, no decompression, bounded in time and size. */
-export function createHttpClient(options: { allowInsecure: boolean }): HttpClient {
-  const connect = createConnector({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS })
+export function createHttpClient({
+  allowInsecure,
+  connectionsPerOrigin: connections = CONNECTIONS_PER_ORIGIN,
+}: {
+  allowInsecure: boolean
+  connectionsPerOrigin?: number | undefined
+}): HttpClient {
+  const connect = createConnector({ allowInsecure, connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const pools = new Map<string, Pool>()
   let isClosed = false
 
@@ -73,7 +79,7 @@ export function createHttpClient(options: { allowInsecure: boolean }): HttpClien
     if (pool === undefined) {
       pool = new Pool(origin, {
         connect,
-        connections: CONNECTIONS_PER_ORIGIN,
+        connections,
         keepAliveTimeout: IDLE_CONNECTION_MS,
         // The total deadline is ours: undici's own timeouts start again with every chunk.
         headersTimeout: 0,

@@ -20,7 +20,7 @@ export function createFileTools(uploads: Uploads): Tool[] {
         const { name, content } = input.value as Static<typeof UploadInput>
         if (!isFileName(name)) throw invalidArguments([{ path: '/name', message: 'must be a file name' }])
         const bytes = toBytes(content)
-        uploads.refuseWhileDraining()
+        uploads.refuseNew()
         const size = { declaredBytes: bytes.length, expectedBytes: undefined }
         const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
         const { url, mimeType, expiresAt } = await sent.finalise()

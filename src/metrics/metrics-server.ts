@@ -6,6 +6,9 @@ import type { Metrics } from './metrics.ts'
 /** In milliseconds; a scraper sends a short head and no body. */
 const REQUEST_TIMEOUT_MS = 10_000
 
+/** Connections at a time: each is one of the files that the process may have open. */
+const MAX_SCRAPERS = 16
+
 /** `GET /metrics` on a port of its own, which callers can't reach, so that it needs no token. */
 export type MetricsServer = {
   /** Resolves with the port when it listens; rejects with the system's error. */
@@ -18,6 +21,7 @@ export function createMetricsServer(metrics: Metrics): MetricsServer {
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     answer(metrics, request, response).catch(() => response.destroy())
   })
+  server.maxConnections = MAX_SCRAPERS
   return {
     listen: async ({ host, port }) => {
       server.listen(port, host)

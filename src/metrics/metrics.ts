@@ -18,6 +18,8 @@ export type Metrics = {
   observeUpstream(observation: UpstreamObservation): void
   /** Adds a value that is read at every scrape. */
   gauge(name: string, help: string, read: () => number): void
+  /** Adds a count that is kept elsewhere and only grows; read at every scrape. */
+  counter(name: string, help: string, read: () => number): void
   /** Starts collecting the figures of the process itself: memory, CPU, event loop. */
   observeProcess(): void
   readonly contentType: string
@@ -56,6 +58,17 @@ export function createMetrics(version: string): Metrics {
         registers,
         collect() {
           this.set(read())
+        },
+      })
+    },
+    counter: (name, help, read) => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset()
+          this.inc(read())
         },
       })
     },

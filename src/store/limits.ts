@@ -7,7 +7,9 @@ export const MAX_KEY_BYTES = 1024
 /** Longest value, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 4 * 1024 * 1024
 
-export type StoreSettings = Required<Omit<StoreOptions, 'log'>> & { log: Pick<Log, 'warn'> | undefined }
+export type StoreSettings = Required<Omit<StoreOptions, 'log' | 'accept'>> & {
+  log: Pick<Log, 'warn'> | undefined
+}
 
 /** The options with their defaults. */
 export function withDefaults(options: StoreOptions): StoreSettings {

@@ -52,6 +52,8 @@ export type StoreOptions = {
    * to its end. The file may be up to twice as long: it keeps freed pages for later.
    */
   maxBytes?: number
+  /** The operator takes the store as it is, whatever its number of entries should be. */
+  accept?: boolean
   /** Milliseconds between two sweeps. Default one minute. */
   sweepIntervalMs?: number
   /** How long a write or the opening of a file may take, in milliseconds. Default 10 s. */

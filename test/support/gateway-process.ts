@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { builtProgram } from './built-program.ts'
 import { until, within } from './within.ts'
 
@@ -10,18 +10,33 @@ export type GatewayProcess = {
   output(): string
 }
 
+type SpawnOptions = {
+  args?: readonly string[]
+  /** Where the log goes; left out: it is read. A number is a descriptor of this process. */
+  stdout?: 'pipe' | number
+  /** What `ulimit -n` is set to before it starts. */
+  openFiles?: number
+}
+
 const running = new Set<ChildProcess>()
 
 /** Starts the gateway with nothing but these settings. */
-export function spawnGateway(env: Record<string, string | undefined>): Omit<GatewayProcess, 'url'> {
-  const child = spawn(process.execPath, [builtProgram('src/main.ts')], {
+export function spawnGateway(
+  env: Record<string, string | undefined>,
+  { args = [], stdout = 'pipe', openFiles }: SpawnOptions = {},
+): Omit<GatewayProcess, 'url'> {
+  const options = {
     env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+    stdio: ['ignore', stdout, 'pipe'] as StdioOptions,
+  }
+  const command = [process.execPath, builtProgram('src/main.ts'), ...args]
+  const limited =
+    openFiles === undefined ? command : ['sh', '-c', `ulimit -n ${openFiles}; exec "$0" "$@"`, ...command]
+  const child = spawn(limited[0] ?? '', limited.slice(1), options)
   running.add(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk) => {
+    stream?.setEncoding('utf8').on('data', (chunk) => {
       output += chunk
     })
   }
@@ -31,8 +46,11 @@ export function spawnGateway(env: Record<string, string | undefined>): Omit<Gate
 }
 
 /** The same, once it listens. */
-export async function startGatewayProcess(env: Record<string, string | undefined>): Promise<GatewayProcess> {
-  const started = spawnGateway(env)
+export async function startGatewayProcess(
+  env: Record<string, string | undefined>,
+  options: SpawnOptions = {},
+): Promise<GatewayProcess> {
+  const started = spawnGateway(env, options)
   const urlIn = (text: string) => /listening at (http:\/\/[\w.:]+)/.exec(text)?.[1]
   await until(() => urlIn(started.output()) !== undefined, 'the gateway did not start', 15_000)
   return { ...started, url: urlIn(started.output()) ?? '' }

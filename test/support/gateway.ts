@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load-config.ts'
 import type { Deadlines } from '../../src/domain/deadlines.ts'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/emulator.ts'
 import type { IdempotencyTimes } from '../../src/services/idempotency/keyed-create.ts'
+import type { WatchPressure } from '../../src/services/pressure.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createSeededRandom } from './seeded-random.ts'
@@ -35,6 +36,7 @@ export type TestGatewayOptions = {
   uploadMemoryBytes?: number
   spoolDirectory?: string
   idempotencyTimes?: Partial<IdempotencyTimes>
+  watchPressure?: WatchPressure
 }
 
 /** The settings that point a gateway at an emulator, with two callers: `app` and `other`. */
@@ -77,6 +79,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),
     ...(options.spoolDirectory === undefined ? {} : { spoolDirectory: options.spoolDirectory }),
     idempotencyTimes: options.idempotencyTimes ?? {},
+    ...(options.watchPressure === undefined ? {} : { watchPressure: options.watchPressure }),
   })
   await gateway.app.listen({ host: config.host, port: config.port })
   const { port } = gateway.app.server.address() as AddressInfo

@@ -72,7 +72,7 @@ export async function receiveForm(
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
   const intake = new FormIntake(context, options, declaredSizeOf(request))
-  options.uploads.refuseWhileDraining()
+  options.uploads.refuseNew()
   const reader = new FormReader(request, reply)
   try {
     for (let part = await reader.next(); part !== undefined; part = await reader.next())

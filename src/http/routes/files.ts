@@ -102,7 +102,7 @@ export function putFile(uploads: Uploads): Route {
         throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
-      uploads.refuseWhileDraining()
+      uploads.refuseNew()
       const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
@@ -142,7 +142,7 @@ export function nativeUploadInit(uploads: Uploads): Route {
     handler: async (request, reply) => {
       const body = await readJsonObject(request, reply, INIT_BODY_LIMIT_BYTES)
       const { size } = checkInitBody(body)
-      uploads.refuseWhileDraining()
+      uploads.refuseNew()
       const bytes = await uploads.nativeInit(toContext(request, reply), body.bytes, size)
       return sendJson(reply, bytes)
     },

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Drain } from '../../services/drain.ts'
+import type { Pressure } from '../../services/pressure.ts'
 import type { WaitSlots } from '../../services/runs/wait-slots.ts'
 import { defineRoute, type Route } from '../openapi/route.ts'
 import { json, problems } from '../openapi/schemas.ts'
@@ -22,7 +23,7 @@ export function livez(): Route {
 }
 
 /** `GET /readyz`: whether the process accepts traffic; `status` says why not. */
-export function readyz(drain: Drain, waitSlots: WaitSlots): Route {
+export function readyz(drain: Drain, waitSlots: WaitSlots, pressure: Pressure): Route {
   return defineRoute({
     method: 'GET',
     url: '/readyz',
@@ -37,7 +38,8 @@ export function readyz(drain: Drain, waitSlots: WaitSlots): Route {
       },
     },
     handler: async (_request, reply) => {
-      const status = drain.draining ? 'draining' : waitSlots.full ? 'shedding' : 'ready'
+      const isShedding = waitSlots.full || pressure.shedding
+      const status = drain.draining ? 'draining' : isShedding ? 'shedding' : 'ready'
       if (status !== 'ready') reply.code(503).header('retry-after', '1')
       return { status }
     },

@@ -3,6 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Owners } from '../callers/owners.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
+import type { Pressure } from '../pressure.ts'
 import { UploadAborted } from './abort.ts'
 import { bodyCut, tooLarge } from './file-intake.ts'
 import { finalise, type UploadedFile } from './finalise.ts'
@@ -18,8 +19,8 @@ export type SentFile = {
 }
 
 export type Uploads = {
-  /** Throws `draining` when nothing new may begin; to be called once a request, before its body is read. */
-  refuseWhileDraining(): void
+  /** Throws `draining` or `overloaded` when nothing new may begin; to be called once a request, before its body is read. */
+  refuseNew(): void
   /** The largest single file that this caller may send, in bytes. */
   limitBytes(context: RequestContext): number
   /** Streams a file to the store. Throws `GatewayError`. */
@@ -35,11 +36,12 @@ type UploadsDeps = Omit<UploadStreamDeps, 'slabs' | 'api'> & {
   api: UploadApi
   owners: Owners
   drain: Drain
+  pressure: Pick<Pressure, 'refuseNew'>
   maxUploadBytes: number
 }
 
 export function createUploads(deps: UploadsDeps): Uploads {
-  const { api, budget, drain, owners, maxUploadBytes } = deps
+  const { api, budget, drain, pressure, owners, maxUploadBytes } = deps
   const streamDeps: UploadStreamDeps = {
     api,
     partUploader: deps.partUploader,
@@ -55,8 +57,9 @@ export function createUploads(deps: UploadsDeps): Uploads {
     get heldBytes() {
       return budget.held
     },
-    refuseWhileDraining: () => {
+    refuseNew: () => {
       if (drain.draining) throw new GatewayError({ code: 'draining' })
+      pressure.refuseNew()
     },
     limitBytes,
     send: async (context, file) => {

@@ -12,6 +12,7 @@ import { invalidInputs, type ValidateDirectInputs } from '../functions/input-val
 import type { CreatedTask, CreateOperation, KeyUse, MadeTask } from '../idempotency/create-operation.ts'
 import type { KeyedCreate } from '../idempotency/keyed-create.ts'
 import { retryInBackground } from '../idempotency/retry-in-background.ts'
+import type { Pressure } from '../pressure.ts'
 import type { ServiceLog } from '../service-log.ts'
 
 /** A create that is ready to be sent, and the key by which a repeat of its request is known. */
@@ -19,8 +20,8 @@ export type PreparedRun = { create: CreateRequest; keyUse: KeyUse | undefined }
 
 /**
  * Creates a task, once, for a caller that may: every create of the gateway passes here. With a key, once for
- * all requests that carry it. Throws `GatewayError`: before anything was sent (`draining`, `package_denied`,
- * `function_denied`, `invalid_request`, `rate_limited`, `upstream_unavailable`), or with upstream's answer.
+ * all requests that carry it. Throws `GatewayError`: before anything was sent (`draining`, `overloaded`,
+ * `package_denied`, `function_denied`, `invalid_request`, `rate_limited`, `upstream_unavailable`), or with upstream's answer.
  */
 export type CreateTask = (context: RequestContext, prepared: PreparedRun) => Promise<CreatedTask>
 
@@ -28,6 +29,7 @@ export type CreateTaskDeps = {
   api: Pick<TaskApi, 'create'>
   owners: Pick<Owners, 'record'>
   drain: Drain
+  pressure: Pick<Pressure, 'refuseNew'>
   limits: Pick<Limits, 'takeCreate'>
   createKeyed: KeyedCreate
   breaker: Breaker
@@ -79,10 +81,11 @@ function authorise({ caller }: RequestContext, request: CreateRequest): void {
 
 /** Checks the request that makes the task. A repeat of it is not checked again. */
 async function checkCreate(
-  { validateDirectInputs, breaker, limits, now }: CreateTaskDeps,
+  { validateDirectInputs, pressure, breaker, limits, now }: CreateTaskDeps,
   context: RequestContext,
   request: CreateRequest,
 ): Promise<void> {
+  pressure.refuseNew()
   const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
   if (errors.length > 0) throw invalidInputs(errors)
   refuseFor(breaker.waitMs(now()))

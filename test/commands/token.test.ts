@@ -5,11 +5,11 @@ import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { isToken } from '../../src/domain/token.ts'
 
-const script = fileURLToPath(new URL('../../scripts/token.ts', import.meta.url))
+const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** What `npm run token` prints, without npm. */
 async function printToken(): Promise<{ token: string; hash: string }> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program, 'token'], {
     timeout: 10_000,
   })
   const match = /^token +(\S+)\ntokenSha256 +([0-9a-f]{64})\n$/.exec(stdout)
