@@ -160,11 +160,21 @@ function nativeRoutes(
 function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
-  { waitSlots, poller, uploads }: Graph,
+  { waitSlots, poller, uploads, storeUsage }: Graph,
 ): MetricsServer {
   observeRequests(app, metrics.observeRequest)
   metrics.gauge('waiting_requests', 'Requests that wait for a task', () => waitSlots.waiting)
   metrics.gauge('watched_tasks', 'Tasks that are polled for waiting requests', () => poller.size())
   metrics.gauge('upload_memory_bytes', 'Memory held by parts of files on their way', () => uploads.heldBytes)
+  // A store that is away has no figures, and hides no others.
+  const none = { entries: {}, bytes: Number.NaN }
+  const readUsage = () => storeUsage().catch(() => none)
+  metrics.gauges(
+    'store_entries',
+    'Entries in the store by space',
+    'space',
+    async () => (await readUsage()).entries,
+  )
+  metrics.gauge('store_bytes', 'Bytes used in the store', async () => (await readUsage()).bytes)
   return createMetricsServer(metrics)
 }

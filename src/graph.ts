@@ -73,6 +73,7 @@ export type Graph = {
   runs: Runs
   uploads: Uploads
   spool: Spool
+  storeUsage: Store['usage']
   /** Ends every call upstream, so that requests that still wait for one are answered. */
   abandonCalls(): Promise<void>
   /** Releases everything, the store included. */
@@ -89,7 +90,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
   const drain = createDrain()
   const callerRegistry = createCallerRegistry(toRegistryEntries(config))
   const limits = createLimits(now)
-  const owners = createOwners(store, now)
+  const owners = createOwners(store, log)
 
   const packageCache = buildPackageCache(cloud, deps, deadlines)
   const functions = createNamedFunctions({ callerRegistry, packageCache, now, log })
@@ -120,11 +121,13 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
     runs,
     uploads,
     spool,
+    storeUsage: () => store.usage(),
     abandonCalls: () => cloud.close(),
     close: async () => {
       poller.close()
       await cloud.close()
       await spool.close()
+      owners.close()
       await store.close()
     },
   }
