@@ -167,7 +167,7 @@ function nativeRoutes(
 function registerMetrics(
   app: FastifyInstance,
   metrics: Metrics,
-  { waitSlots, poller, uploads, pressure }: Graph,
+  { waitSlots, poller, uploads, pressure, storeUsage }: Graph,
   { lostLogLines = () => 0 }: Pick<AppDeps, 'lostLogLines'>,
 ): MetricsServer {
   observeRequests(app, metrics.observeRequest)
@@ -181,5 +181,15 @@ function registerMetrics(
     () => pressure.loopDelayMs / 1000,
   )
   metrics.counter('log_lines_lost_total', 'Lines of the log that nobody took', lostLogLines)
+  // A store that is away has no figures, and hides no others.
+  const none = { entries: {}, bytes: Number.NaN }
+  const readUsage = () => storeUsage().catch(() => none)
+  metrics.gauges(
+    'store_entries',
+    'Entries in the store by space',
+    'space',
+    async () => (await readUsage()).entries,
+  )
+  metrics.gauge('store_bytes', 'Bytes used in the store', async () => (await readUsage()).bytes)
   return createMetricsServer(metrics)
 }

@@ -82,6 +82,7 @@ export type Graph = {
   runs: Runs
   uploads: Uploads
   spool: Spool
+  storeUsage: Store['usage']
   /** Ends every call upstream, so that requests that still wait for one are answered. */
   abandonCalls(): Promise<void>
   /** Releases everything, the store included. */
@@ -99,7 +100,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
   const pressure = createPressure({ log })
   const callerRegistry = createCallerRegistry(toRegistryEntries(config))
   const limits = createLimits(now)
-  const owners = createOwners(store, now)
+  const owners = createOwners(store, log)
 
   const packageCache = buildPackageCache(cloud, deps, deadlines)
   const functions = createNamedFunctions({ callerRegistry, packageCache, now, log })
@@ -131,11 +132,13 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
     runs,
     uploads,
     spool,
+    storeUsage: () => store.usage(),
     abandonCalls: () => cloud.close(),
     close: async () => {
       poller.close()
       await cloud.close()
       await spool.close()
+      owners.close()
       await store.close()
     },
   }

@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { CreateRequest } from './create-request.ts'
 import { digestInputs, type InputDigest } from './input-digest.ts'
+import { isJsonObject } from './json.ts'
 import type { FinishedTask } from './task.ts'
 
 /** How long a key is remembered, from its first use. */
 export const RECORD_LIFE_MS = 24 * 60 * 60 * 1000
+
+/**
+ * What is left of a life that began at `startedAtMs`, in milliseconds; at least 1, and never longer than the
+ * life, whatever the clock shows.
+ */
+export function toRemainingMs(lifeMs: number, startedAtMs: number, nowMs: number): number {
+  return Math.round(Math.min(Math.max(startedAtMs + lifeMs - nowMs, 1), lifeMs))
+}
 
 /** Larger results are not kept with their key: upstream is asked for them again. */
 const MAX_KEPT_RESULT_BYTES = 1024 * 1024
@@ -21,11 +30,11 @@ export type Intent = {
 
 /**
  * What is kept of one key. `creating`: written before the create is sent; `process` is the one that sends
- * it. `unknown`: the attempt is over, at `endedAtMs` at the latest, and its outcome was not seen.
+ * it, and `attempt` a random id, so that no two attempts write the same text. `unknown`: the attempt is over, at `endedAtMs` at the latest, and its outcome was not seen.
  * `created`: the task exists. `ended`: the task exists, and `end` is how it ended.
  */
 export type IdempotencyRecord = { fingerprint: string; startedAtMs: number } & (
-  | { state: 'creating'; process: string; intent: Intent }
+  | { state: 'creating'; process: string; attempt: string; intent: Intent }
   | { state: 'unknown'; endedAtMs: number; intent: Intent }
   | ({ state: 'created' } & KeptTask)
   | ({ state: 'ended'; end: FinishedTask } & KeptTask)
@@ -94,12 +103,65 @@ export function writeRecord(record: IdempotencyRecord): string {
   return JSON.stringify({ ...record, end: written })
 }
 
-/** A record from its text, which `writeRecord` made. */
-export function readRecord(text: string): IdempotencyRecord {
-  const record = JSON.parse(text) as IdempotencyRecord
-  if (record.state !== 'ended') return record
+/** A record from its text, which `writeRecord` made; undefined when the text is not a record. */
+export function readRecord(text: string): IdempotencyRecord | undefined {
+  const record = parseRecord(text)
+  if (record?.state !== 'ended') return record
   const end = record.end as unknown as WrittenEnd
   if (end.kind === 'failed') return { ...record, end }
   const resultData = end.resultData === undefined ? undefined : Buffer.from(end.resultData)
   return { ...record, end: { kind: 'success', resultURL: Buffer.from(end.resultURL), resultData } }
+}
+
+function parseRecord(text: string): IdempotencyRecord | undefined {
+  try {
+    const record: unknown = JSON.parse(text)
+    return isRecord(record) ? record : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether each member is there that whoever reads such a record relies on. */
+function isRecord(record: unknown): record is IdempotencyRecord {
+  if (!isJsonObject(record) || !isText(record.fingerprint) || !isTime(record.startedAtMs)) return false
+  switch (record.state) {
+    case 'creating':
+      return isText(record.process) && isText(record.attempt) && isIntent(record.intent)
+    case 'unknown':
+      return isTime(record.endedAtMs) && isIntent(record.intent)
+    case 'created':
+      return isKeptTask(record)
+    case 'ended':
+      return isKeptTask(record) && isEnd(record.end)
+    default:
+      return false
+  }
+}
+
+function isIntent(intent: unknown): boolean {
+  if (!isJsonObject(intent)) return false
+  const { packageName, packageVersion, blockName, inputs } = intent
+  const isDigest = inputs === undefined || (isJsonObject(inputs) && Object.values(inputs).every(isText))
+  return isText(packageName) && isText(packageVersion) && isText(blockName) && isDigest
+}
+
+function isKeptTask({ taskID, createdAtMs, answer }: Record<string, unknown>): boolean {
+  return isText(taskID) && isTime(createdAtMs) && typeof answer === 'string'
+}
+
+function isEnd(end: unknown): boolean {
+  if (!isJsonObject(end)) return false
+  const { kind, message, quota, resultURL, resultData } = end
+  if (kind === 'failed') return typeof message === 'string' && typeof quota === 'boolean'
+  const isData = resultData === undefined || typeof resultData === 'string'
+  return kind === 'success' && typeof resultURL === 'string' && isData
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+function isTime(value: unknown): boolean {
+  return Number.isSafeInteger(value)
 }

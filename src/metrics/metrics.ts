@@ -17,7 +17,14 @@ export type Metrics = {
   observeRequest(observation: RequestObservation): void
   observeUpstream(observation: UpstreamObservation): void
   /** Adds a value that is read at every scrape. */
-  gauge(name: string, help: string, read: () => number): void
+  gauge(name: string, help: string, read: () => number | Promise<number>): void
+  /** The same for a value of each of a few things; those that are left out have none at that scrape. */
+  gauges(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Promise<Readonly<Record<string, number>>>,
+  ): void
   /** Adds a count that is kept elsewhere and only grows; read at every scrape. */
   counter(name: string, help: string, read: () => number): void
   /** Starts collecting the figures of the process itself: memory, CPU, event loop. */
@@ -56,8 +63,8 @@ export function createMetrics(version: string): Metrics {
         name,
         help,
         registers,
-        collect() {
-          this.set(read())
+        async collect() {
+          this.set(await read())
         },
       })
     },
@@ -72,11 +79,28 @@ export function createMetrics(version: string): Metrics {
         },
       })
     },
+    gauges: (name, help, label, read) => addGauges(registers, { name, help, labelNames: [label] }, read),
     observeProcess: () => collectDefaultMetrics({ register }),
     contentType: register.contentType,
     text: () => register.metrics(),
     clear: () => register.clear(),
   }
+}
+
+function addGauges(
+  registers: Registry[],
+  options: { name: string; help: string; labelNames: string[] },
+  read: () => Promise<Readonly<Record<string, number>>>,
+): void {
+  new Gauge({
+    ...options,
+    registers,
+    async collect() {
+      const values = Object.entries(await read())
+      this.reset()
+      for (const [label, value] of values) this.labels(label).set(value)
+    },
+  })
 }
 
 function createRequestInstruments(registers: Registry[]) {

@@ -1,4 +1,4 @@
 import type { Log } from '../domain/log.ts'
 
-/** The log of the services: they only warn the operator. */
-export type ServiceLog = Pick<Log, 'warn'>
+/** The log of the services: they only tell the operator what is out of order. */
+export type ServiceLog = Log

@@ -1,32 +1,18 @@
-import { execFile } from 'node:child_process'
-import { access, constants, mkdir, open, stat } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { access, constants, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ENTRIES_OPTIONS, INDEX_OPTIONS, tableNames, toLmdbOptions } from './file-table.ts'
+import { syncDirectory } from './directory.ts'
+import { toOpenError } from './file-errors.ts'
+import { type Marker, readMarker } from './file-marker.ts'
+import { FIRST_LAYOUT_NAMES } from './file-table.ts'
+import type { SpaceReport, WalkReport } from './file-walk.ts'
 import type { StoreSettings } from './limits.ts'
-import { SPACES } from './store.ts'
+import { walkFile } from './run-walk.ts'
 import { StoreOpenError } from './store-open-error.ts'
 
-/** How long the check reads entries, in milliseconds. */
-const CHECK_READ_MS = 1000
-/** lmdb may print what it finds. */
-const MAX_PRINTED_BYTES = 16 * 1024 * 1024
-
-// Runs in a child process, on lmdb's CommonJS build: no loader, no build step. Prints why it failed.
-const CHECK = `
-const [lmdb, options, databases, readMs] = process.argv.slice(1).map((argument) => JSON.parse(argument))
-try {
-  const root = require(lmdb).open(options)
-  const until = Date.now() + readMs
-  for (const [name, databaseOptions] of databases) {
-    for (const entry of root.openDB(name, databaseOptions).getRange()) if (Date.now() > until) break
-  }
-  process.exit(0)
-} catch (error) {
-  process.stdout.write(String(error && error.message))
-  process.exitCode = 1
-}
-`
+const DATA_NAME = 'data.mdb'
+const LOCK_NAME = 'lock.mdb'
+/** Where what can be read of a damaged file is copied to. */
+const COPY_NAME = 'accepted'
 
 /** Creates the directory if it is missing. Rejects with `StoreOpenError` unless it can be read and written. */
 export async function prepareDirectory(directory: string): Promise<void> {
@@ -39,99 +25,90 @@ export async function prepareDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Makes the names in a directory as durable as its files, where the file system can do that. */
-export async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-  } finally {
-    await handle.close()
-  }
-}
-
 /**
- * Opens an existing file in a child process first. lmdb ends the whole process, without a message, over a
- * file that is damaged or truncated, and waits without end for a lock that another process never releases.
- * Only the child fails then. Rejects with `StoreOpenError` if the child did not succeed.
+ * Looks whether the file is all there, before it is opened: what is wrong with it, in an operator's words;
+ * undefined when nothing is, or when it is new. With `accept`, what can be read of a file that is damaged
+ * becomes the store, the file is kept beside it, and nothing is wrong any more. Rejects with `StoreOpenError`
+ * when the file can't be opened at all.
  */
-export async function checkFile(directory: string, settings: StoreSettings): Promise<void> {
-  if (!(await hasFile(directory))) return
-  const lmdb = createRequire(import.meta.url).resolve('lmdb')
-  const databases = SPACES.flatMap((space) => {
-    const names = tableNames(space)
-    return [
-      [names.entries, ENTRIES_OPTIONS],
-      [names.byExpiry, INDEX_OPTIONS],
-    ]
-  })
-  const given = [lmdb, toLmdbOptions(directory, settings), databases, CHECK_READ_MS]
-  const ended = await runChild(
-    given.map((argument) => JSON.stringify(argument)),
-    settings.timeoutMs,
-  )
-  if (ended.kind === 'not run') settings.log?.warn({ err: ended.cause }, 'the store file was not checked')
-  if (ended.kind === 'failed') throw ended.error
+export async function checkFile(directory: string, settings: StoreSettings): Promise<string | undefined> {
+  const marker = await readMarker(directory).catch((error) => Promise.reject(toOpenError(error)))
+  const hasData = await hasFile(directory)
+  const report = hasData ? await walkFile(directory, settings) : undefined
+  if (hasData && report === undefined) return undefined
+  const damage = findDamage(marker, report)
+  if (damage === undefined) return undefined
+  if (!settings.accept) {
+    settings.log?.error(
+      { damage },
+      'the store is not what it was: requests with a key are refused until the gateway is started once with --accept-store',
+    )
+    return damage
+  }
+  if (hasData) await keepReadable(directory, settings)
+  settings.log?.warn({ damage }, 'the store was accepted as it is: what could not be read of it is lost')
+  return undefined
 }
 
-type Ended =
-  | { kind: 'passed' }
-  | { kind: 'not run'; cause: Error }
-  | { kind: 'failed'; error: StoreOpenError }
-
-function runChild(given: string[], timeoutMs: number): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: MAX_PRINTED_BYTES } as const
-    execFile(process.execPath, ['-e', CHECK, ...given], options, (error, printed) => {
-      if (error === null) resolve({ kind: 'passed' })
-      else if (typeof error.code === 'string') resolve({ kind: 'not run', cause: error })
-      else if (error.killed) resolve({ kind: 'failed', error: toStuckError(error) })
-      else resolve({ kind: 'failed', error: toOpenError(new Error(printed, { cause: error })) })
-    })
-  })
+function findDamage(marker: Marker | 'unreadable' | undefined, report: WalkReport | undefined) {
+  if (marker === 'unreadable') return 'store.json can not be read'
+  if (report === undefined) return marker && 'the store file is missing or empty: there was one before'
+  if (report.names.some((name) => FIRST_LAYOUT_NAMES.includes(name))) {
+    throw new StoreOpenError(
+      'names a store that was made by an older version of the gateway: move it away, then start again' +
+        ' (owners and keys in it are not taken over)',
+    )
+  }
+  if (marker !== undefined && report.id !== marker.id) {
+    return 'the store file is empty or another one than before'
+  }
+  const lost = marker?.spaces.find((space) => report.spaces[space] === undefined)
+  if (lost !== undefined) return `the store file has lost all of ${lost}`
+  const damaged = Object.entries(report.spaces).find(([, space]) => isDamaged(space, report.isWhole))
+  return damaged && describeDamage(...damaged)
 }
 
-async function hasFile(directory: string): Promise<boolean> {
+/** The counts tell nothing when the walk ended early. */
+function isDamaged(
+  { kept, walked, keptIndex, walkedIndex, damaged, unlisted }: SpaceReport,
+  isWhole: boolean,
+) {
+  if (damaged > 0 || unlisted > 0 || kept !== keptIndex) return true
+  return isWhole && (kept !== walked || keptIndex !== walkedIndex)
+}
+
+function describeDamage(name: string, space: SpaceReport): string {
+  const { kept, walked, walkedIndex, damaged, unlisted } = space
+  const counts = `${walked} of ${kept} entries, ${walkedIndex} in the order of expiry`
+  return `the store file is damaged: ${name} has ${counts}, ${damaged} wrong, ${unlisted} not in that order`
+}
+
+/** Puts a copy of all that can be read in the place of the file, which stays beside it under another name. */
+async function keepReadable(directory: string, settings: StoreSettings): Promise<void> {
+  const copyTo = join(directory, COPY_NAME)
   try {
-    return (await stat(join(directory, 'data.mdb'))).size > 0
+    await rm(copyTo, { recursive: true, force: true })
+    await mkdir(copyTo, { mode: 0o700 })
+    const report = await walkFile(directory, settings, copyTo)
+    if (report === undefined) throw new StoreOpenError('names a store whose file could not be copied')
+    if (report.isBusy) {
+      throw new StoreOpenError('names a store that another process has open: end it before --accept-store')
+    }
+    await rename(join(directory, DATA_NAME), join(directory, `damaged-${Date.now()}.mdb`))
+    if (await hasFile(copyTo)) await rename(join(copyTo, DATA_NAME), join(directory, DATA_NAME))
+    await rm(join(directory, LOCK_NAME), { force: true })
+    await rm(copyTo, { recursive: true, force: true })
+    await syncDirectory(directory)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw toOpenError(error)
   }
 }
 
-function toStuckError(cause: unknown): StoreOpenError {
-  return new StoreOpenError(
-    'names a store that another process has locked and does not release (is one of them paused?)',
-    cause,
-  )
-}
-
-/** Why a file could not be opened, in an operator's words. lmdb's errors have only their text. */
-export function toOpenError(cause: unknown): StoreOpenError {
-  if (cause instanceof StoreOpenError) return cause
-  const { code, message } = cause as NodeJS.ErrnoException
-  const says = (...words: string[]) => words.some((word) => code === word || message.includes(word))
-  if (says('EEXIST', 'ENOTDIR', 'Not a directory', 'EISDIR', 'Is a directory')) {
-    return new StoreOpenError('must name a directory, not a file', cause)
+async function hasFile(directory: string): Promise<boolean> {
+  try {
+    return (await stat(join(directory, DATA_NAME))).size > 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw toOpenError(error)
   }
-  if (says('EACCES', 'EPERM', 'Permission denied', 'not permitted')) {
-    return new StoreOpenError('names a directory without permission to read and write in it', cause)
-  }
-  if (says('EROFS', 'Read-only file system')) {
-    return new StoreOpenError('names a directory on a file system that is read-only', cause)
-  }
-  if (says('ENOSPC', 'No space left')) {
-    return new StoreOpenError('names a directory on a file system that is full', cause)
-  }
-  if (says('temporarily unavailable')) {
-    return new StoreOpenError(
-      'names a store that a process of the same process id has open: two containers can share a store' +
-        ' only if they share their process ids too',
-      cause,
-    )
-  }
-  return new StoreOpenError('names a store whose file is damaged, or is not a store of this gateway', cause)
 }

@@ -1,26 +1,44 @@
 import type { RootDatabase } from 'lmdb'
-import { checkFile, prepareDirectory, syncDirectory, toOpenError } from './file-check.ts'
+import { syncDirectory } from './directory.ts'
+import { checkFile, prepareDirectory } from './file-check.ts'
+import { DamagedEntryError, type Entry } from './file-entry.ts'
+import { toOpenError } from './file-errors.ts'
+import { FileLog } from './file-log.ts'
+import { writeMarker } from './file-marker.ts'
 import {
   changeIfUnchanged,
+  listEntries,
   newVersion,
   openRoot,
   openTable,
   readDue,
   readEntry,
+  readFileID,
   type StoredEntry,
   type Table,
 } from './file-table.ts'
 import { estimateBytes, FileUsage } from './file-usage.ts'
 import {
-  checkExpiry,
+  checkLife,
   checkValue,
   type Growth,
   type StoreSettings,
   toKeyBytes,
+  toListStart,
   toUnavailable,
   withDefaults,
 } from './limits.ts'
-import type { Entry, Space, Store, StoreOptions } from './store.ts'
+import {
+  forEachSpace,
+  type KeyAndValue,
+  type OrderedSpace,
+  optionsOf,
+  SPACE_NAMES,
+  type Space,
+  type Store,
+  type StoreOptions,
+  type StoreUsage,
+} from './store.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 import { createWriteQueue, type WriteQueue } from './write-queue.ts'
 
@@ -28,7 +46,12 @@ import { createWriteQueue, type WriteQueue } from './write-queue.ts'
 const SWEEP_STEP = 100
 const NO_KEY = Buffer.from('\0')
 
-type Tables = Readonly<Record<Space, Table>>
+type OpenFile = {
+  root: RootDatabase<Buffer, Buffer>
+  tables: Readonly<Record<Space, Table>>
+  /** What is missing of it: spaces that need the whole store are closed. */
+  damage: string | undefined
+}
 
 /** What to change (undefined: nothing), and what to answer then; decided on the current value, if it has not expired. */
 type Decision<T> = { answer: T; change?: Change }
@@ -38,51 +61,55 @@ type Change = 'remove' | Entry
 export async function openFileStore(directory: string, options: StoreOptions): Promise<Store> {
   const settings = withDefaults(options)
   await prepareDirectory(directory)
-  await checkFile(directory, settings)
+  const damage = await checkFile(directory, settings)
   try {
     const root = openRoot(directory, settings)
-    const tables = { idempotency: openTable(root, 'idempotency'), owners: openTable(root, 'owners') }
+    const tables = forEachSpace((space) => openTable(root, space))
     // The first read takes a reader slot of the file, which fails for a second process with the same id.
     tables.owners.entries.get(NO_KEY)
+    const id = await readFileID(root)
     await syncDirectory(directory)
-    return new FileStore(root, tables, settings)
+    if (damage === undefined) await writeMarker(directory, { id, spaces: [...SPACE_NAMES] })
+    return new FileStore({ root, tables, damage }, settings)
   } catch (error) {
     throw toOpenError(error)
   }
 }
 
 class FileStore implements Store {
-  readonly #root: RootDatabase<Buffer, Buffer>
-  readonly #tables: Tables
+  readonly #file: OpenFile
   readonly #settings: StoreSettings
   readonly #usage: FileUsage
+  readonly #log: FileLog
   readonly #writes: WriteQueue
   readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
 
-  constructor(root: RootDatabase<Buffer, Buffer>, tables: Tables, settings: StoreSettings) {
-    this.#root = root
-    this.#tables = tables
+  constructor(file: OpenFile, settings: StoreSettings) {
+    this.#file = file
     this.#settings = settings
-    this.#usage = new FileUsage(tables, settings)
-    this.#writes = createWriteQueue(settings.timeoutMs)
+    this.#usage = new FileUsage(file.tables, settings)
+    this.#log = new FileLog(settings.log)
+    this.#writes = createWriteQueue(settings.timeoutMs, (cause) => this.#log.noteFailedWrite(cause))
     this.#sweeper = createSweeper(() => this.#sweepAll(), settings)
   }
 
-  async claim(space: Space, key: string, value: string, expiresAtMs: number): Promise<string | undefined> {
-    const change = toChecked(value, expiresAtMs)
-    const decide = (current: string | undefined) =>
-      current === undefined ? { answer: undefined, change } : { answer: current }
+  async claim(space: Space, key: string, value: string, livesMs: number): Promise<string | undefined> {
+    const change = this.#toEntry(value, livesMs)
+    const decide = (current: string | undefined) => {
+      if (current === undefined) return { answer: undefined, change }
+      return { answer: current === value ? undefined : current }
+    }
     return this.#update(space, toKeyBytes(key), decide, true)
   }
 
-  async put(space: Space, key: string, value: string, expiresAtMs: number): Promise<void> {
-    const change = toChecked(value, expiresAtMs)
+  async put(space: Space, key: string, value: string, livesMs: number): Promise<void> {
+    const change = this.#toEntry(value, livesMs)
     return this.#update(space, toKeyBytes(key), () => ({ answer: undefined, change }))
   }
 
-  async replace(space: Space, key: string, expected: string, value: string, expiresAtMs: number) {
-    const change = toChecked(value, expiresAtMs)
+  async replace(space: Space, key: string, expected: string, value: string, livesMs: number) {
+    const change = this.#toEntry(value, livesMs)
     const decide = (current: string | undefined) =>
       current === expected ? { answer: true, change } : { answer: false }
     return this.#update(space, toKeyBytes(key), decide)
@@ -98,17 +125,28 @@ class FileStore implements Store {
 
   async get(space: Space, key: string): Promise<string | undefined> {
     const keyBytes = toKeyBytes(key)
-    return this.#attempt(() => this.#live(readEntry(this.#tables[space], keyBytes))?.value)
+    return this.#attempt(space, (table) => this.#live(readEntry(table, keyBytes))?.value)
   }
 
   async getMany(space: Space, keys: readonly string[]): Promise<(string | undefined)[]> {
-    const table = this.#tables[space]
     const allBytes = keys.map(toKeyBytes)
-    return this.#attempt(() => allBytes.map((keyBytes) => this.#live(readEntry(table, keyBytes))?.value))
+    return this.#attempt(space, (table) =>
+      allBytes.map((bytes) => this.#live(readEntry(table, bytes))?.value),
+    )
+  }
+
+  async list(space: OrderedSpace, range: { from?: string; limit: number }): Promise<KeyAndValue[]> {
+    const start = toListStart(range)
+    const query = { start, limit: range.limit, nowMs: this.#settings.now() }
+    return this.#attempt(space, (table) => listEntries(table, query))
+  }
+
+  async usage(): Promise<StoreUsage> {
+    return this.#attempt(undefined, () => this.#usage.measure())
   }
 
   async sweep(): Promise<number> {
-    return this.#attempt(() => this.#sweeper.sweep())
+    return this.#attempt(undefined, () => this.#sweeper.sweep())
   }
 
   close(): Promise<void> {
@@ -120,8 +158,8 @@ class FileStore implements Store {
     this.#sweeper.stop()
     const isIdle = await this.#writes.close()
     // lmdb would wait for a write that hangs, and block this thread meanwhile.
-    if (isIdle) await this.#root.close()
-    else this.#settings.log?.warn({}, 'the store was left open: a write to it hangs')
+    if (isIdle) return this.#file.root.close()
+    this.#settings.log?.warn({}, 'the store was left open: a write to it hangs')
   }
 
   /**
@@ -134,41 +172,45 @@ class FileStore implements Store {
     decide: (current: string | undefined) => Decision<T>,
     isClaim = false,
   ): Promise<T> {
-    return this.#attempt(async () => {
-      for (let isSwept = false; ; ) {
-        const found = readEntry(this.#tables[space], key)
+    return this.#attempt(space, async (table) => {
+      // In a damaged file an entry may be there for a write and not for a read.
+      const untilMs = performance.now() + this.#settings.timeoutMs
+      for (let isSwept = false; performance.now() < untilMs; ) {
+        const found = readEntry(table, key)
         const current = this.#live(found)?.value
         const { answer, change } = decide(current)
         if (change === undefined) return answer
         const growth = toGrowth(key, found, change, current !== undefined)
-        if (this.#usage.hasRoom(space, growth)) {
-          const end = this.#usage.begin(space, growth)
-          if (await this.#write(space, key, found, change, isClaim).finally(end)) return answer
+        if (this.#usage.hasRoom(growth)) {
+          const end = this.#usage.begin(growth)
+          if (await this.#write(table, key, found, change, isClaim).finally(end)) return answer
         } else {
           if (isSwept) throw new Error('the store is full')
           isSwept = true
           await this.#sweeper.sweep()
         }
       }
+      throw new Error('an entry changed as often as it was read')
     })
   }
 
-  #write(
-    space: Space,
+  async #write(
+    table: Table,
     key: Buffer,
     found: StoredEntry | undefined,
     change: Change,
     isClaim: boolean,
   ): Promise<boolean> {
-    const table = this.#tables[space]
     const next = change === 'remove' ? undefined : { ...change, version: newVersion() }
     const takeBack = isClaim ? () => changeIfUnchanged(table, key, next, undefined) : undefined
-    return this.#writes.run(() => changeIfUnchanged(table, key, found, next), takeBack)
+    const isDone = await this.#writes.run(() => changeIfUnchanged(table, key, found, next), takeBack)
+    this.#log.noteWrite()
+    return isDone
   }
 
   async #sweepAll(): Promise<number> {
     let removed = 0
-    for (const table of Object.values(this.#tables)) {
+    for (const table of Object.values(this.#file.tables)) {
       for (;;) {
         const due = readDue(table, this.#settings.now(), SWEEP_STEP)
         const removals = due.map((entry) =>
@@ -179,6 +221,7 @@ class FileStore implements Store {
         if (done === 0 || due.length < SWEEP_STEP) break
       }
     }
+    this.#usage.measure()
     return removed
   }
 
@@ -186,20 +229,25 @@ class FileStore implements Store {
     return entry !== undefined && entry.expiresAtMs > this.#settings.now() ? entry : undefined
   }
 
-  async #attempt<T>(operation: () => T | Promise<T>): Promise<T> {
+  #toEntry(value: string, livesMs: number): Entry {
+    checkValue(value)
+    checkLife(livesMs)
+    return { value, expiresAtMs: this.#settings.now() + livesMs }
+  }
+
+  /** Without a space, for all of them. */
+  async #attempt<T>(space: Space | undefined, operation: (table: Table) => T | Promise<T>): Promise<T> {
+    const { damage, tables } = this.#file
     try {
       if (this.#closing !== undefined) throw new Error('the store is closed')
-      return await operation()
+      if (damage !== undefined && space !== undefined && optionsOf(space).needsWholeStore)
+        throw new Error(damage)
+      return await operation(tables[space ?? 'owners'])
     } catch (error) {
+      if (error instanceof DamagedEntryError && space !== undefined) this.#log.noteDamage(space)
       throw toUnavailable(error)
     }
   }
-}
-
-function toChecked(value: string, expiresAtMs: number): Entry {
-  checkValue(value)
-  checkExpiry(expiresAtMs)
-  return { value, expiresAtMs }
 }
 
 function toGrowth(
@@ -210,6 +258,5 @@ function toGrowth(
 ): Growth {
   const before = found === undefined ? 0 : estimateBytes(key.length, found.size)
   const after = change === 'remove' ? 0 : estimateBytes(key.length, Buffer.byteLength(change.value))
-  const entries = (change === 'remove' ? 0 : 1) - (found === undefined ? 0 : 1)
-  return { entries, bytes: after - before, replacesCurrent }
+  return { bytes: after - before, replacesCurrent }
 }

@@ -1,13 +1,21 @@
+import { randomUUID } from 'node:crypto'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import {
+  DamagedEntryError,
+  decodeEntry,
+  type Entry,
+  encodeEntry,
+  encodeVersion,
+  fromIndexKey,
+  toIndexKey,
+} from './file-entry.ts'
 import type { StoreSettings } from './limits.ts'
-import { type Entry, SPACES, type Space } from './store.ts'
-
-const EXPIRY_BYTES = 8
+import { SPACE_NAMES, type Space } from './store.ts'
 
 /**
  * One space in the file. `entries` holds, under the key's bytes, a version of eight bytes (lmdb's own, a
- * random number that no two writes share), the expiry and the value; `byExpiry` has the version under
- * expiry + key for each of them. Both change in one transaction or not at all.
+ * random number that no two writes share) and the entry; `byExpiry` has the version under expiry + key for
+ * each of them. Both change in one transaction or not at all, and lmdb's own count of their entries with them.
  */
 export type Table = { entries: Database<Buffer, Buffer>; byExpiry: Database<Buffer, Buffer> }
 
@@ -19,12 +27,16 @@ export function toLmdbOptions(directory: string, settings: StoreSettings) {
   return {
     path: directory,
     noSubdir: false,
-    maxDbs: 2 * SPACES.length,
+    maxDbs: 2 * SPACE_NAMES.length + 1,
     // A commit is synced before any reader sees it, so that a write which resolved, and the answer to the
     // loser of a race, are on the disk. Writes that come meanwhile share the next commit.
     overlappingSync: false,
-    // Else one large value opens its transaction before the turn of the loop has filled it, and a process
-    // that exits in that turn waits for itself for ever.
+    // Batches of a turn have a promise that nobody can hold, and a commit that fails (a full disk) rejects it:
+    // that would end the process.
+    eventTurnBatching: false,
+    // The writes of a turn share a commit all the same: a transaction starts when the turn is over, not earlier
+    // because they are many or large. A process that exits in that turn would wait for itself for ever.
+    txnStartThreshold: Number.MAX_SAFE_INTEGER,
     batchStartThreshold: Number.MAX_SAFE_INTEGER,
     // Address space, not memory or disk: with less, lmdb maps the file again while it grows.
     mapSize: Math.max(settings.maxBytes, 16 * 1024 * 1024),
@@ -37,9 +49,16 @@ export function toLmdbOptions(directory: string, settings: StoreSettings) {
 export const ENTRIES_OPTIONS = { encoding: 'binary', keyEncoding: 'binary', useVersions: true } as const
 export const INDEX_OPTIONS = { encoding: 'binary', keyEncoding: 'binary' } as const
 
+/** The databases of the first layout, whose values had no checksum, were named as their spaces. */
+export const FIRST_LAYOUT_NAMES: readonly string[] = ['idempotency', 'owners']
+
+/** The database with what the file says of itself: its id. */
+export const META_NAME = '2:meta'
+const ID_KEY = Buffer.from('id')
+
 /** The names of a space's two databases. */
 export function tableNames(space: Space): { entries: string; byExpiry: string } {
-  return { entries: space, byExpiry: `${space}-by-expiry` }
+  return { entries: `2:${space}`, byExpiry: `2:${space}-by-expiry` }
 }
 
 /** Opens the two databases of a space, and makes them if they are missing. */
@@ -56,33 +75,39 @@ export function openRoot(directory: string, settings: StoreSettings): RootDataba
   return open<Buffer, Buffer>(toLmdbOptions(directory, settings))
 }
 
-/** The entry under a key, expired or not; undefined without one. */
+/** The id of the file, which it gets when it is new; durable when it resolves. */
+export async function readFileID(root: RootDatabase<Buffer, Buffer>): Promise<string> {
+  const meta = root.openDB<Buffer, Buffer>(META_NAME, INDEX_OPTIONS)
+  const current = meta.get(ID_KEY)
+  if (current !== undefined) return current.toString()
+  // Another process may give it one at the same time.
+  await meta.ifNoExists(ID_KEY, () => meta.put(ID_KEY, Buffer.from(randomUUID())))
+  return (meta.get(ID_KEY) as Buffer).toString()
+}
+
+/** The entry under a key, expired or not; undefined without one. Throws `DamagedEntryError`. */
 export function readEntry(table: Table, key: Buffer): StoredEntry | undefined {
   const found = table.entries.getEntry(key)
-  if (found?.version === undefined) return undefined
-  return { ...decodeEntry(found.value), version: found.version, size: found.value.length }
+  if (found === undefined) return undefined
+  const { value, version } = found
+  if (version === undefined) throw new DamagedEntryError()
+  return { ...decodeEntry(key, version, value), version, size: value.length }
 }
 
-function encodeEntry(entry: Entry): Buffer {
-  const bytes = Buffer.allocUnsafe(EXPIRY_BYTES + Buffer.byteLength(entry.value))
-  bytes.writeBigUInt64BE(BigInt(entry.expiresAtMs))
-  bytes.write(entry.value, EXPIRY_BYTES)
-  return bytes
-}
-
-function decodeEntry(bytes: Buffer): Entry {
-  return {
-    expiresAtMs: Number(bytes.readBigUInt64BE()),
-    value: bytes.toString('utf8', EXPIRY_BYTES),
+/** At most `limit` entries that have not expired, in the order of their keys. Throws `DamagedEntryError`. */
+export function listEntries(
+  table: Table,
+  { start, limit, nowMs }: { start: Buffer | undefined; limit: number; nowMs: number },
+): { key: string; value: string }[] {
+  const listed: { key: string; value: string }[] = []
+  for (const entry of table.entries.getRange({ ...(start && { start }), versions: true })) {
+    const key = Buffer.from(entry.key)
+    const { value, expiresAtMs } = decodeEntry(key, entry.version ?? Number.NaN, entry.value)
+    if (expiresAtMs <= nowMs) continue
+    listed.push({ key: key.toString(), value })
+    if (listed.length === limit) break
   }
-}
-
-/** The key of an entry in the order of expiry; without a key, it sorts before all that expire at that moment. */
-function toIndexKey(expiresAtMs: number, key?: Buffer): Buffer {
-  const bytes = Buffer.alloc(EXPIRY_BYTES + (key?.length ?? 0))
-  bytes.writeBigUInt64BE(BigInt(expiresAtMs))
-  key?.copy(bytes, EXPIRY_BYTES)
-  return bytes
+  return listed
 }
 
 /** What the index knows of an entry: enough to remove it without reading its value. */
@@ -92,19 +117,9 @@ type Due = { key: Buffer; version: number; expiresAtMs: number }
 export function readDue(table: Table, now: number, limit: number): Due[] {
   const due: Due[] = []
   for (const { key, value } of table.byExpiry.getRange({ end: toIndexKey(now + 1), limit })) {
-    due.push({
-      key: Buffer.from(key.subarray(EXPIRY_BYTES)),
-      version: value.readDoubleBE(),
-      expiresAtMs: Number(key.readBigUInt64BE()),
-    })
+    due.push({ ...fromIndexKey(key), version: value.readDoubleBE() })
   }
   return due
-}
-
-function encodeVersion(version: number): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeDoubleBE(version)
-  return bytes
 }
 
 /** A number that no other write has: 53 random bits. */
@@ -128,7 +143,7 @@ export function changeIfUnchanged(
     if (next === undefined) {
       table.entries.remove(key)
     } else {
-      table.entries.put(key, encodeEntry(next), next.version)
+      table.entries.put(key, encodeEntry(key, next), next.version)
       table.byExpiry.put(toIndexKey(next.expiresAtMs, key), encodeVersion(next.version))
     }
   }

@@ -1,12 +1,12 @@
 import type { Database } from 'lmdb'
 import type { Table } from './file-table.ts'
-import { type Growth, hasRoom, type StoreSettings } from './limits.ts'
-import { SPACES, type Space } from './store.ts'
+import { FillWarning, type Growth, hasRoom, type StoreSettings } from './limits.ts'
+import { forEachSpace, type Space, type StoreUsage } from './store.ts'
 
 /** Reading how full the file is costs about 20 µs: the figures are used this long, growth added. In milliseconds. */
 const REFRESH_MS = 100
-/** What an entry takes beside its key (twice) and its value: headers, expiries, version. */
-const ENTRY_OVERHEAD_BYTES = 64
+/** What an entry takes beside its key (twice) and its value: headers, expiries, version, checksum. */
+const ENTRY_OVERHEAD_BYTES = 68
 
 /** About how many bytes an entry takes in the file. */
 export function estimateBytes(keyBytes: number, valueBytes: number): number {
@@ -17,48 +17,45 @@ export function estimateBytes(keyBytes: number, valueBytes: number): number {
 export class FileUsage {
   readonly #tables: Readonly<Record<Space, Table>>
   readonly #settings: StoreSettings
+  readonly #fillWarning: FillWarning
   #measuredAt = Number.NEGATIVE_INFINITY
-  #entries: Record<Space, number> = { idempotency: 0, owners: 0 }
   #bytes = 0
-  readonly #pendingEntries: Record<Space, number> = { idempotency: 0, owners: 0 }
   #pendingBytes = 0
 
   constructor(tables: Readonly<Record<Space, Table>>, settings: StoreSettings) {
     this.#tables = tables
     this.#settings = settings
+    this.#fillWarning = new FillWarning(settings)
   }
 
   /** Whether a write fits; measures again before it says no. */
-  hasRoom(space: Space, growth: Growth): boolean {
-    if (performance.now() - this.#measuredAt < REFRESH_MS && this.#fits(space, growth)) return true
-    this.#measure()
-    return this.#fits(space, growth)
+  hasRoom(growth: Growth): boolean {
+    const isFresh = performance.now() - this.#measuredAt < REFRESH_MS
+    if (isFresh && hasRoom(this.#bytes, growth, this.#settings)) return true
+    this.measure()
+    return hasRoom(this.#bytes, growth, this.#settings)
   }
 
   /** Counts a write as pending; the returned function ends that. */
-  begin(space: Space, growth: Growth): () => void {
-    this.#entries[space] += growth.entries
-    this.#bytes += growth.bytes
-    this.#pendingEntries[space] += growth.entries
-    this.#pendingBytes += growth.bytes
+  begin({ bytes }: Growth): () => void {
+    this.#bytes += bytes
+    this.#pendingBytes += bytes
     return () => {
-      this.#pendingEntries[space] -= growth.entries
-      this.#pendingBytes -= growth.bytes
+      this.#pendingBytes -= bytes
     }
   }
 
-  #fits(space: Space, growth: Growth): boolean {
-    return hasRoom({ entries: this.#entries[space], bytes: this.#bytes }, growth, this.#settings)
-  }
-
-  #measure(): void {
+  /** Reads how full the file is; warns when that is nearly all. */
+  measure(): StoreUsage {
     this.#bytes = this.#pendingBytes
-    for (const space of SPACES) {
-      const entries = toSize(this.#tables[space].entries)
-      this.#entries[space] = entries.count + this.#pendingEntries[space]
-      this.#bytes += entries.bytes + toSize(this.#tables[space].byExpiry).bytes
-    }
+    const entries = forEachSpace((space) => {
+      const size = toSize(this.#tables[space].entries)
+      this.#bytes += size.bytes + toSize(this.#tables[space].byExpiry).bytes
+      return size.count
+    })
     this.#measuredAt = performance.now()
+    this.#fillWarning.note(this.#bytes)
+    return { entries, bytes: this.#bytes, maxBytes: this.#settings.maxBytes }
   }
 }
 

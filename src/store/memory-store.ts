@@ -1,24 +1,32 @@
 import {
-  checkExpiry,
+  checkLife,
   checkValue,
-  type Growth,
+  FillWarning,
   hasRoom,
   type StoreSettings,
   toKeyBytes,
+  toListStart,
   toUnavailable,
   withDefaults,
 } from './limits.ts'
-import type { Entry, Space, Store, StoreOptions } from './store.ts'
+import { MemoryShelf, type ShelfEntry } from './memory-shelf.ts'
+import {
+  forEachSpace,
+  type KeyAndValue,
+  type OrderedSpace,
+  optionsOf,
+  SPACE_NAMES,
+  type Space,
+  type Store,
+  type StoreOptions,
+  type StoreUsage,
+} from './store.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 
-const MINUTE_MS = 60_000
 /** Entries removed before other work gets its turn: about a millisecond. */
 const SWEEP_STEP = 1000
-
-type StoredEntry = Entry & { bytes: number }
-
-/** One space: its entries, and which of them expire in which minute. */
-type Shelf = { entries: Map<string, StoredEntry>; keysByMinute: Map<number, Set<string>> }
+/** About what an entry takes beside its key and its value. */
+const ENTRY_OVERHEAD_BYTES = 200
 
 /** A store for development and tests: it ends with this process. */
 export function createMemoryStore(options: StoreOptions): Store {
@@ -27,27 +35,30 @@ export function createMemoryStore(options: StoreOptions): Store {
 
 class MemoryStore implements Store {
   readonly #settings: StoreSettings
-  readonly #shelves: Readonly<Record<Space, Shelf>> = { idempotency: createShelf(), owners: createShelf() }
+  readonly #shelves = forEachSpace((space) => new MemoryShelf(optionsOf(space).isOrdered === true))
   readonly #sweeper: Sweeper
+  readonly #fillWarning: FillWarning
   #bytes = 0
   #isClosed = false
 
   constructor(settings: StoreSettings) {
     this.#settings = settings
     this.#sweeper = createSweeper(() => this.#sweepAll(), settings)
+    this.#fillWarning = new FillWarning(settings)
   }
 
-  async claim(space: Space, key: string, value: string, expiresAtMs: number): Promise<string | undefined> {
-    return this.#write(space, key, { value, expiresAtMs }, (current) => current === undefined)
+  async claim(space: Space, key: string, value: string, livesMs: number): Promise<string | undefined> {
+    const current = await this.#write(space, key, value, livesMs, (found) => found === undefined)
+    return current === value ? undefined : current
   }
 
-  async put(space: Space, key: string, value: string, expiresAtMs: number): Promise<void> {
-    await this.#write(space, key, { value, expiresAtMs }, () => true)
+  async put(space: Space, key: string, value: string, livesMs: number): Promise<void> {
+    await this.#write(space, key, value, livesMs, () => true)
   }
 
-  async replace(space: Space, key: string, expected: string, value: string, expiresAtMs: number) {
+  async replace(space: Space, key: string, expected: string, value: string, livesMs: number) {
     const isExpected = (current: string | undefined) => current === expected
-    return (await this.#write(space, key, { value, expiresAtMs }, isExpected)) === expected
+    return (await this.#write(space, key, value, livesMs, isExpected)) === expected
   }
 
   async get(space: Space, key: string): Promise<string | undefined> {
@@ -62,13 +73,32 @@ class MemoryStore implements Store {
     return keys.map((key) => this.#live(space, key)?.value)
   }
 
+  async list(space: OrderedSpace, range: { from?: string; limit: number }): Promise<KeyAndValue[]> {
+    const start = toListStart(range)
+    this.#checkOpen()
+    const now = this.#settings.now()
+    const listed: KeyAndValue[] = []
+    for (const [key, { value, expiresAtMs }] of this.#shelves[space].inOrder(start)) {
+      if (expiresAtMs <= now) continue
+      listed.push({ key, value })
+      if (listed.length === range.limit) break
+    }
+    return listed
+  }
+
   async delete(space: Space, key: string, expected?: string): Promise<boolean> {
     toKeyBytes(key)
     this.#checkOpen()
     const current = this.#live(space, key)
     if (current === undefined || (expected !== undefined && current.value !== expected)) return false
-    this.#remove(this.#shelves[space], key)
+    this.#remove(space, key)
     return true
+  }
+
+  async usage(): Promise<StoreUsage> {
+    this.#checkOpen()
+    const entries = forEachSpace((space) => this.#shelves[space].size)
+    return { entries, bytes: this.#bytes, maxBytes: this.#settings.maxBytes }
   }
 
   async sweep(): Promise<number> {
@@ -79,30 +109,31 @@ class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#sweeper.stop()
-    for (const shelf of Object.values(this.#shelves)) {
-      shelf.entries.clear()
-      shelf.keysByMinute.clear()
-    }
+    for (const shelf of Object.values(this.#shelves)) shelf.clear()
   }
 
   /** Writes if `mayWrite` allows it for the current value; answers with the value before the write. */
-  async #write(space: Space, key: string, entry: Entry, mayWrite: (current: string | undefined) => boolean) {
+  async #write(
+    space: Space,
+    key: string,
+    value: string,
+    livesMs: number,
+    mayWrite: (current: string | undefined) => boolean,
+  ) {
     const keyBytes = toKeyBytes(key)
-    checkValue(entry.value)
-    checkExpiry(entry.expiresAtMs)
+    checkValue(value)
+    checkLife(livesMs)
     this.#checkOpen()
-    const bytes = keyBytes.length + Buffer.byteLength(entry.value)
+    const bytes = keyBytes.length + Buffer.byteLength(value) + ENTRY_OVERHEAD_BYTES
     for (let isSwept = false; ; isSwept = true) {
       const current = this.#live(space, key)?.value
       if (!mayWrite(current)) return current
-      const found = this.#shelves[space].entries.get(key)
-      const growth = {
-        entries: found === undefined ? 1 : 0,
-        bytes: bytes - (found?.bytes ?? 0),
-        replacesCurrent: current !== undefined,
-      }
-      if (this.#hasRoom(space, growth)) {
-        this.#set(this.#shelves[space], key, { ...entry, bytes })
+      const before = this.#shelves[space].get(key)?.bytes ?? 0
+      const growth = { bytes: bytes - before, replacesCurrent: current !== undefined }
+      if (hasRoom(this.#bytes, growth, this.#settings)) {
+        this.#shelves[space].set(key, { value, expiresAtMs: this.#settings.now() + livesMs, bytes })
+        this.#bytes += growth.bytes
+        this.#fillWarning.note(this.#bytes)
         return current
       }
       if (isSwept) throw toUnavailable(new Error('the store is full'))
@@ -111,65 +142,31 @@ class MemoryStore implements Store {
     }
   }
 
-  #set(shelf: Shelf, key: string, found: StoredEntry): void {
-    this.#remove(shelf, key)
-    shelf.entries.set(key, found)
-    this.#bytes += found.bytes
-    const minute = Math.floor(found.expiresAtMs / MINUTE_MS)
-    const keys = shelf.keysByMinute.get(minute) ?? new Set()
-    shelf.keysByMinute.set(minute, keys.add(key))
+  #remove(space: Space, key: string): void {
+    this.#bytes -= this.#shelves[space].get(key)?.bytes ?? 0
+    this.#shelves[space].delete(key)
   }
 
-  #remove(shelf: Shelf, key: string): void {
-    const found = shelf.entries.get(key)
-    if (found === undefined) return
-    shelf.entries.delete(key)
-    this.#bytes -= found.bytes
-    const minute = Math.floor(found.expiresAtMs / MINUTE_MS)
-    const keys = shelf.keysByMinute.get(minute)
-    keys?.delete(key)
-    if (keys?.size === 0) shelf.keysByMinute.delete(minute)
-  }
-
-  #live(space: Space, key: string): StoredEntry | undefined {
-    const found = this.#shelves[space].entries.get(key)
+  #live(space: Space, key: string): ShelfEntry | undefined {
+    const found = this.#shelves[space].get(key)
     return found !== undefined && found.expiresAtMs > this.#settings.now() ? found : undefined
-  }
-
-  #hasRoom(space: Space, growth: Growth): boolean {
-    const usage = { entries: this.#shelves[space].entries.size, bytes: this.#bytes }
-    return hasRoom(usage, growth, this.#settings)
   }
 
   async #sweepAll(): Promise<number> {
     const now = this.#settings.now()
     let removed = 0
-    for (const shelf of Object.values(this.#shelves)) {
-      for (const key of expiredKeys(shelf, now)) {
-        this.#remove(shelf, key)
+    for (const space of SPACE_NAMES) {
+      for (const key of this.#shelves[space].expiredKeys(now)) {
+        this.#remove(space, key)
         removed += 1
         if (removed % SWEEP_STEP === 0) await new Promise(setImmediate)
       }
     }
+    this.#fillWarning.note(this.#bytes)
     return removed
   }
 
   #checkOpen(): void {
     if (this.#isClosed) throw toUnavailable(new Error('the store is closed'))
-  }
-}
-
-function createShelf(): Shelf {
-  return { entries: new Map(), keysByMinute: new Map() }
-}
-
-// Entries of a Map and a Set may be deleted during iteration.
-function* expiredKeys(shelf: Shelf, now: number): Generator<string> {
-  for (const [minute, keys] of shelf.keysByMinute) {
-    if (minute * MINUTE_MS > now) continue
-    for (const key of keys) {
-      const found = shelf.entries.get(key)
-      if (found !== undefined && found.expiresAtMs <= now) yield key
-    }
   }
 }

@@ -11,8 +11,9 @@ export type WriteQueue = {
 /**
  * The writes under way. lmdb's own promises may never settle, because another process holds the lock on
  * the file or because the disk failed; and a write after the close would throw where nothing catches it.
+ * `onFailure` gets the cause of each write that lmdb rejects.
  */
-export function createWriteQueue(timeoutMs: number): WriteQueue {
+export function createWriteQueue(timeoutMs: number, onFailure: (cause: unknown) => void): WriteQueue {
   const underWay = new Set<Promise<unknown>>()
   let isClosed = false
 
@@ -20,7 +21,8 @@ export function createWriteQueue(timeoutMs: number): WriteQueue {
     if (isClosed) throw new Error('the store is closed')
     const written = write()
     underWay.add(written)
-    written.catch(ignoreFailure).finally(() => underWay.delete(written))
+    written.catch(toCause).then((cause) => cause instanceof Error && onFailure(cause))
+    written.catch(ignore).finally(() => underWay.delete(written))
     return written
   }
   const undo = (takeBack: () => Promise<boolean>): void => {
@@ -56,7 +58,7 @@ async function settlesWithin(timeoutMs: number, promises: readonly Promise<unkno
 
 function ignore(): void {}
 
-// Beside its rejections lmdb rejects one more promise, which nothing else would handle.
-function ignoreFailure(error: Error & { commitError?: Promise<unknown> }): void {
-  error.commitError?.catch(ignore)
+/** Beside its rejections lmdb rejects one more promise, with the cause, which nothing else would handle. */
+async function toCause(error: Error & { commitError?: Promise<unknown> }): Promise<unknown> {
+  return error.commitError === undefined ? error : error.commitError.catch((cause) => cause)
 }

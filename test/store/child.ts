@@ -10,7 +10,7 @@ import { openFileStore } from '../../src/store/file-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
 const [role = '', directory = '', name = ''] = process.argv.slice(2)
-const LATER = Date.now() + 3_600_000
+const LONG = 3_600_000
 
 const CLOCK = new Int32Array(new SharedArrayBuffer(4))
 
@@ -43,7 +43,7 @@ async function race(): Promise<void> {
     while (next < 500) {
       const key = `k${next}`
       next += 1
-      say(`${key} ${(await store.claim('idempotency', key, name, LATER)) ?? name}`)
+      say(`${key} ${(await store.claim('idempotency', key, name, LONG)) ?? name}`)
     }
   })
   await store.close()
@@ -58,7 +58,7 @@ async function claimForEver(): Promise<void> {
     for (;;) {
       const key = `${name}-${next}`
       next += 1
-      const current = await store.claim('idempotency', key, `of ${key}`, LATER)
+      const current = await store.claim('idempotency', key, `of ${key}`, LONG)
       say(current === undefined ? key : `lost ${key}`)
     }
   })
@@ -71,7 +71,7 @@ async function exitWhileWriting(): Promise<void> {
   const large = 'v'.repeat(1_000_000)
   await inParallel(20, async (index) => {
     for (let round = 0; ; round += 1) {
-      await store.put('owners', `k${index}`, round % 10 === 0 ? large : 'v', LATER)
+      await store.put('owners', `k${index}`, round % 10 === 0 ? large : 'v', LONG)
     }
   })
 }
@@ -79,7 +79,7 @@ async function exitWhileWriting(): Promise<void> {
 /** Uses the store and comes to its end, with or without closing it. */
 async function useAndEnd(): Promise<void> {
   const store = await openStore()
-  await store.claim('owners', name, 'v', LATER)
+  await store.claim('owners', name, 'v', LONG)
   await store.get('owners', name)
   if (name === 'closes') await store.close()
   say('done')

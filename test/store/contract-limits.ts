@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest'
-import { SPACES } from '../../src/store/store.ts'
+import { SPACE_NAMES, type Store } from '../../src/store/store.ts'
 import { within } from '../support/within.ts'
-import { LATER, START, type StoreBench, unavailable } from './store-bench.ts'
+import { LONG, START, type StoreBench, unavailable } from './store-bench.ts'
 
 export function describeSweep(bench: StoreBench): void {
   it('removes what has expired, of every space, and nothing else', async () => {
     const keys = Array.from({ length: 250 }, (_, index) => `k${index}`)
-    await Promise.all(keys.map((key, index) => bench.store.put('owners', key, 'v', START + 1 + (index % 2))))
-    await bench.store.put('idempotency', 'k', 'v', START + 1)
-    await bench.store.put('idempotency', 'stays', 'v', LATER)
+    await Promise.all(keys.map((key, index) => bench.store.put('owners', key, 'v', 1 + (index % 2))))
+    await bench.store.put('idempotency', 'k', 'v', 1)
+    await bench.store.put('idempotency', 'stays', 'v', LONG)
     expect(await bench.store.sweep()).toBe(0)
     bench.time = START + 1
     expect(await bench.store.sweep()).toBe(126)
@@ -33,7 +33,7 @@ export function describeSweep(bench: StoreBench): void {
       return bench.time
     }
     const own = await bench.open({ now, sweepIntervalMs: 5 })
-    await own.put('owners', 'k', 'v', START + 1)
+    await own.put('owners', 'k', 'v', 1)
     bench.time = START + 1
     asked = 0
     await within(swept, 'no sweep ran by itself')
@@ -41,46 +41,57 @@ export function describeSweep(bench: StoreBench): void {
   })
 
   it('is joined by another while it runs', async () => {
-    await bench.store.put('owners', 'k', 'v', START + 1)
+    await bench.store.put('owners', 'k', 'v', 1)
     bench.time = START + 1
     expect(await Promise.all([bench.store.sweep(), bench.store.sweep()])).toEqual([1, 1])
   })
 }
 
-export function describeFullStore(bench: StoreBench): void {
-  it('takes no more entries than it may have', async () => {
-    const small = await bench.open({ maxEntries: 3 })
-    const keys = Array.from({ length: 10 }, (_, index) => `k${index}`)
-    const claims = await Promise.allSettled(keys.map((key) => small.claim('owners', key, 'v', LATER)))
-    expect(claims.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
-    const kept = await small.getMany('owners', keys)
-    expect(kept.filter((value) => value !== undefined)).toHaveLength(3)
-    await expect(small.put('owners', 'one more', 'v', LATER)).rejects.toEqual(unavailable)
-    expect(await small.claim('idempotency', 'k', 'v', LATER)).toBe(undefined)
-  })
+const FULL = { maxBytes: 256 * 1024 }
+const VALUE = 'v'.repeat(20_000)
 
+/** Claims until there is no more room: the keys that fitted. */
+async function fill(small: Store, livesMs: number): Promise<string[]> {
+  const keys: string[] = []
+  const claimAll = async () => {
+    for (let index = 0; index < 50; index += 1) {
+      await small.claim('owners', `k${index}`, VALUE, livesMs)
+      keys.push(`k${index}`)
+    }
+  }
+  await expect(claimAll()).rejects.toEqual(unavailable)
+  return keys
+}
+
+export function describeFullStore(bench: StoreBench): void {
   it('goes on reading, replacing and deleting', async () => {
-    const small = await bench.open({ maxEntries: 2 })
-    await small.put('owners', 'a', '1', LATER)
-    await small.put('owners', 'b', '2', LATER)
-    expect(await small.claim('owners', 'a', 'x', LATER)).toBe('1')
-    expect(await small.getMany('owners', ['a', 'b'])).toEqual(['1', '2'])
-    expect(await small.replace('owners', 'a', '1', '10', LATER)).toBe(true)
-    await small.put('owners', 'b', '20', LATER)
-    expect(await small.delete('owners', 'a')).toBe(true)
-    expect(await small.claim('owners', 'c', '3', LATER)).toBe(undefined)
+    const small = await bench.open(FULL)
+    const keys = await fill(small, LONG)
+    await expect(small.put('idempotency', 'one more', VALUE, LONG)).rejects.toEqual(unavailable)
+    expect(await small.claim('owners', 'k0', 'x', LONG)).toBe(VALUE)
+    expect(await small.getMany('owners', keys)).toEqual(keys.map(() => VALUE))
+    expect(await small.replace('owners', 'k0', VALUE, 'w', LONG)).toBe(true)
+    await small.put('owners', 'k1', 'w', LONG)
+    expect(await small.delete('owners', 'k2')).toBe(true)
+    expect(await small.delete('owners', 'k3')).toBe(true)
+    expect(await small.claim('owners', 'another', 'v', LONG)).toBe(undefined)
   })
 
   it('sweeps before it says no', async () => {
-    const small = await bench.open({ maxEntries: 2 })
-    await small.put('owners', 'a', '1', START + 1)
-    await small.put('owners', 'b', '2', LATER)
-    bench.time = START + 1
-    expect(await small.claim('owners', 'c', '3', LATER)).toBe(undefined)
-    expect(await small.getMany('owners', ['a', 'b', 'c'])).toEqual([undefined, '2', '3'])
-    await small.put('owners', 'b', '2', START + 2)
-    bench.time = START + 2
-    expect(await small.claim('owners', 'd', '4', LATER)).toBe(undefined)
+    const small = await bench.open(FULL)
+    const keys = await fill(small, 10)
+    bench.time = START + 10
+    expect(await small.claim('owners', 'another', VALUE, LONG)).toBe(undefined)
+    expect((await small.getMany('owners', keys)).filter((value) => value !== undefined)).toEqual([])
+  })
+}
+
+export function describeBounds(bench: StoreBench): void {
+  it('has no bound on the number of entries', async () => {
+    const small = await bench.open({ maxBytes: 2 * 1024 * 1024 })
+    const keys = Array.from({ length: 2000 }, (_, index) => `k${index}`)
+    await Promise.all(keys.map((key) => small.claim('owners', key, 'v', LONG)))
+    expect((await small.usage()).entries).toEqual({ idempotency: 0, leases: 0, owners: 2000 })
   })
 
   it('is bounded in bytes, and keeps some for what it has begun', async () => {
@@ -88,31 +99,73 @@ export function describeFullStore(bench: StoreBench): void {
     const value = 'v'.repeat(100_000)
     let count = 0
     const fill = async () => {
-      for (; count < 100; count += 1) await small.claim('owners', `k${count}`, value, LATER)
+      for (; count < 100; count += 1) await small.claim('owners', `k${count}`, value, LONG)
     }
     await expect(fill()).rejects.toEqual(unavailable)
     expect(count).toBeGreaterThan(7)
     expect(count).toBeLessThan(11)
     expect(await small.get('owners', 'k0')).toBe(value)
-    await expect(small.claim('idempotency', 'k', value, LATER)).rejects.toEqual(unavailable)
-    expect(await small.replace('owners', 'k0', value, `${value}${value}`, LATER)).toBe(true)
-    await expect(small.put('owners', 'k1', value.repeat(9), LATER)).rejects.toEqual(unavailable)
+    await expect(small.claim('idempotency', 'k', value, LONG)).rejects.toEqual(unavailable)
+    expect(await small.replace('owners', 'k0', value, `${value}${value}`, LONG)).toBe(true)
+    await expect(small.put('owners', 'k1', value.repeat(9), LONG)).rejects.toEqual(unavailable)
     for (let index = 0; index < count; index += 1) await small.delete('owners', `k${index}`)
-    expect(await small.claim('idempotency', 'k', value, LATER)).toBe(undefined)
+    expect(await small.claim('idempotency', 'k', value, LONG)).toBe(undefined)
+  })
+}
+
+export function describeUsage(bench: StoreBench): void {
+  it('counts the entries of each space and the bytes of all', async () => {
+    const before = await bench.store.usage()
+    expect(before.entries).toEqual({ idempotency: 0, leases: 0, owners: 0 })
+    await bench.store.put('owners', 'a', 'v'.repeat(100_000), LONG)
+    await bench.store.put('owners', 'b', 'v', 10)
+    await bench.store.put('idempotency', 'a', 'v', LONG)
+    const full = await bench.store.usage()
+    expect(full.entries).toEqual({ idempotency: 1, leases: 0, owners: 2 })
+    expect(full.bytes - before.bytes).toBeGreaterThan(100_000)
+    expect(full.bytes - before.bytes).toBeLessThan(140_000)
+    expect(full.maxBytes).toBeGreaterThan(full.bytes)
+    await bench.store.delete('owners', 'a')
+    bench.time = START + 10
+    await bench.store.sweep()
+    const after = await bench.store.usage()
+    expect(after.entries).toEqual({ idempotency: 1, leases: 0, owners: 0 })
+    expect(after.bytes).toBeLessThan(full.bytes - 90_000)
+  })
+
+  it('is warned of at 80 %, once until it falls below', async () => {
+    const warnings: string[] = []
+    const log = { warn: (_: object, message: string) => warnings.push(message), error: () => {} }
+    const small = await bench.open({ maxBytes: 1024 * 1024, log })
+    const put = async (count: number) => {
+      for (let index = 0; index < count; index += 1) {
+        await small.put('owners', `k${index}`, 'v'.repeat(100_000), LONG)
+      }
+      await small.usage()
+    }
+    await put(6)
+    expect(warnings).toEqual([])
+    await put(9)
+    await put(9)
+    expect(warnings).toEqual([expect.stringContaining('80 % full')])
+    for (let index = 0; index < 9; index += 1) await small.delete('owners', `k${index}`)
+    await small.sweep()
+    await put(9)
+    expect(warnings).toHaveLength(2)
   })
 }
 
 export function describeEnd(bench: StoreBench): void {
   it('close waits for writes under way', async () => {
     const claims = Array.from({ length: 50 }, (_, index) =>
-      bench.store.claim('owners', `k${index}`, 'v', LATER),
+      bench.store.claim('owners', `k${index}`, 'v', LONG),
     )
     await bench.store.close()
     expect(await Promise.all(claims)).toEqual(new Array(50).fill(undefined))
   })
 
   it('close meets writes that have to start over', async () => {
-    const puts = Array.from({ length: 50 }, () => bench.store.put('owners', 'k', 'v', LATER))
+    const puts = Array.from({ length: 50 }, () => bench.store.put('owners', 'k', 'v', LONG))
     await bench.store.close()
     const outcomes = await Promise.allSettled(puts)
     const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
@@ -121,23 +174,25 @@ export function describeEnd(bench: StoreBench): void {
   })
 
   it('makes every later call store_unavailable', async () => {
-    await bench.store.put('owners', 'k', 'v', START + 1)
+    await bench.store.put('owners', 'k', 'v', 1)
     await Promise.all([bench.store.close(), bench.store.close()])
     await bench.store.close()
-    for (const space of SPACES) {
-      await expect(bench.store.claim(space, 'k', 'v', LATER)).rejects.toEqual(unavailable)
-      await expect(bench.store.put(space, 'k', 'v', LATER)).rejects.toEqual(unavailable)
-      await expect(bench.store.replace(space, 'k', 'v', 'w', LATER)).rejects.toEqual(unavailable)
+    for (const space of SPACE_NAMES) {
+      await expect(bench.store.claim(space, 'k', 'v', LONG)).rejects.toEqual(unavailable)
+      await expect(bench.store.put(space, 'k', 'v', LONG)).rejects.toEqual(unavailable)
+      await expect(bench.store.replace(space, 'k', 'v', 'w', LONG)).rejects.toEqual(unavailable)
       await expect(bench.store.delete(space, 'k')).rejects.toEqual(unavailable)
       await expect(bench.store.get(space, 'k')).rejects.toEqual(unavailable)
       await expect(bench.store.getMany(space, ['k'])).rejects.toEqual(unavailable)
     }
+    await expect(bench.store.list('leases', { limit: 1 })).rejects.toEqual(unavailable)
+    await expect(bench.store.usage()).rejects.toEqual(unavailable)
     await expect(bench.store.sweep()).rejects.toEqual(unavailable)
   })
 
   it('rejects what is called meanwhile', async () => {
     const closing = bench.store.close()
-    await expect(bench.store.claim('owners', 'k', 'v', LATER)).rejects.toEqual(unavailable)
+    await expect(bench.store.claim('owners', 'k', 'v', LONG)).rejects.toEqual(unavailable)
     await closing
   })
 }

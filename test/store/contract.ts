@@ -1,9 +1,16 @@
 import { describe } from 'vitest'
-import { describeEnd, describeFullStore, describeSweep } from './contract-limits.ts'
+import {
+  describeBounds,
+  describeEnd,
+  describeFullStore,
+  describeSweep,
+  describeUsage,
+} from './contract-limits.ts'
 import {
   describeClaim,
   describeDelete,
   describeKeysAndValues,
+  describeList,
   describePutAndReplace,
   describeReads,
 } from './contract-values.ts'
@@ -16,10 +23,13 @@ export function describeStore(name: string, openDriver: OpenDriver): void {
     describe('claim', () => describeClaim(bench))
     describe('put and replace', () => describePutAndReplace(bench))
     describe('reads', () => describeReads(bench))
+    describe('list', () => describeList(bench))
     describe('delete', () => describeDelete(bench))
     describe('keys and values', () => describeKeysAndValues(bench))
     describe('sweep', () => describeSweep(bench))
     describe('a full store', () => describeFullStore(bench))
+    describe('bounds', () => describeBounds(bench))
+    describe('usage', () => describeUsage(bench))
     describe('the end', () => describeEnd(bench))
   })
 }

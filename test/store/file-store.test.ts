@@ -10,7 +10,7 @@ import { within } from '../support/within.ts'
 import { startChild } from './processes.ts'
 import { makeTemporaryDirectory } from './temporary-directory.ts'
 
-const LATER = Date.now() + 3_600_000
+const LONG = 3_600_000
 const unavailable = expect.objectContaining({ failure: { code: 'store_unavailable' } })
 
 async function openHere(directory: string, options: Partial<StoreOptions> = {}): Promise<Store> {
@@ -32,12 +32,13 @@ async function openError(directory: string, options: Partial<StoreOptions> = {})
 describe('the file', () => {
   it('is there again after a restart, with its expiries', async () => {
     const directory = await makeTemporaryDirectory()
-    const first = await openHere(directory)
-    await first.claim('idempotency', 'k', 'kept', LATER)
-    await first.claim('idempotency', 'short', 'gone', LATER - 1000)
+    const start = Date.now()
+    const first = await openHere(directory, { now: () => start })
+    await first.claim('idempotency', 'k', 'kept', LONG)
+    await first.claim('idempotency', 'short', 'gone', LONG - 1000)
     await first.close()
-    const second = await openHere(directory, { now: () => LATER - 1000 })
-    expect(await second.claim('idempotency', 'k', 'other', LATER)).toBe('kept')
+    const second = await openHere(directory, { now: () => start + LONG - 1000 })
+    expect(await second.claim('idempotency', 'k', 'other', LONG)).toBe('kept')
     expect(await second.get('idempotency', 'short')).toBe(undefined)
     expect(await second.sweep()).toBe(1)
   })
@@ -58,7 +59,7 @@ describe('the file', () => {
     const commits = () => (observer.getStats() as { lastTxnId: number }).lastTxnId
     const before = commits()
     const keys = Array.from({ length: 1000 }, (_, index) => `k${index}`)
-    await Promise.all(keys.map((key) => store.claim('owners', key, 'v', LATER)))
+    await Promise.all(keys.map((key) => store.claim('owners', key, 'v', LONG)))
     await new Promise(setImmediate)
     expect(commits() - before).toBeGreaterThan(0)
     expect(commits() - before).toBeLessThan(10)
@@ -67,36 +68,36 @@ describe('the file', () => {
 
   it('has one line in the order of expiry for each entry, and no more', async () => {
     const directory = await makeTemporaryDirectory()
-    let time = LATER - 100
+    let time = Date.now()
     const store = await openHere(directory, { now: () => time })
     const observer = open({ path: directory, noSubdir: false, overlappingSync: false })
     const count = (name: string) =>
       (observer.openDB(name, { keyEncoding: 'binary' }).getStats() as { entryCount: number }).entryCount
     const changes = Array.from({ length: 300 }, async (_, index) => {
       const key = `k${index % 20}`
-      const expiry = LATER - (index % 50)
-      if (index % 3 === 0) await store.put('owners', key, 'v', expiry)
-      else if (index % 3 === 1) await store.replace('owners', key, 'v', 'v', expiry)
-      else await (index % 4 === 0 ? store.delete('owners', key) : store.claim('owners', key, 'v', expiry))
+      const livesMs = LONG - (index % 50)
+      if (index % 3 === 0) await store.put('owners', key, 'v', livesMs)
+      else if (index % 3 === 1) await store.replace('owners', key, 'v', 'v', livesMs)
+      else await (index % 4 === 0 ? store.delete('owners', key) : store.claim('owners', key, 'v', livesMs))
     })
     await Promise.all(changes)
     const keys = Array.from({ length: 20 }, (_, index) => `k${index}`)
     const kept = (await store.getMany('owners', keys)).filter((value) => value !== undefined).length
     expect(kept).toBeGreaterThan(5)
-    expect([count('owners'), count('owners-by-expiry')]).toEqual([kept, kept])
-    time = LATER
+    expect([count('2:owners'), count('2:owners-by-expiry')]).toEqual([kept, kept])
+    time += LONG
     expect(await store.sweep()).toBe(kept)
-    expect([count('owners'), count('owners-by-expiry')]).toEqual([0, 0])
+    expect([count('2:owners'), count('2:owners-by-expiry')]).toEqual([0, 0])
     await observer.close()
   })
 
   it('keeps the loop free while it sweeps large entries', async () => {
     const directory = await makeTemporaryDirectory()
-    let time = LATER - 10
+    let time = Date.now()
     const store = await openHere(directory, { now: () => time })
     const value = 'v'.repeat(100_000)
-    for (let index = 0; index < 500; index += 1) await store.put('owners', `k${index}`, value, LATER)
-    time = LATER
+    for (let index = 0; index < 500; index += 1) await store.put('owners', `k${index}`, value, LONG)
+    time += LONG
     let longest = 0
     let last = performance.now()
     const timer = setInterval(() => {
@@ -138,7 +139,7 @@ describe('several processes', () => {
       child.process.kill('SIGKILL')
       expect(await child.ended).toBe('SIGKILL')
       acknowledged = acknowledged.concat(child.lines)
-      const claim = here.claim('idempotency', `survivor ${round}`, 'v', LATER)
+      const claim = here.claim('idempotency', `survivor ${round}`, 'v', LONG)
       expect(await within(claim, 'the lock died with its holder')).toBe(undefined)
     }
     expect(acknowledged.filter((line) => line.startsWith('lost'))).toEqual([])
@@ -152,11 +153,11 @@ describe('several processes', () => {
   it('answer store_unavailable while one of them hangs, and read on', async () => {
     const directory = await makeTemporaryDirectory()
     const store = await openHere(directory, { timeoutMs: 400 })
-    await store.put('owners', 'k', 'v', LATER)
+    await store.put('owners', 'k', 'v', LONG)
     const holder = startChild('holdLock', directory)
     await holder.printed(1)
-    await expect(store.claim('owners', 'late', 'v', LATER)).rejects.toEqual(unavailable)
-    await expect(store.put('owners', 'k', 'w', LATER)).rejects.toEqual(unavailable)
+    await expect(store.claim('owners', 'late', 'v', LONG)).rejects.toEqual(unavailable)
+    await expect(store.put('owners', 'k', 'w', LONG)).rejects.toEqual(unavailable)
     expect(await store.get('owners', 'k')).toBe('v')
     expect(await openError(directory, { timeoutMs: 1500 })).toContain('another process has locked')
     holder.process.kill('SIGKILL')
@@ -164,15 +165,15 @@ describe('several processes', () => {
     // The claim that was reported as failed went through now, and is taken back.
     await expect
       .poll(() =>
-        store.put('owners', 'ready', 'v', LATER).then(
+        store.put('owners', 'ready', 'v', LONG).then(
           () => 'ready',
           () => 'not ready',
         ),
       )
       .toBe('ready')
     await expect.poll(() => store.get('owners', 'late')).toBe(undefined)
-    await store.put('owners', 'k', 'w', LATER)
-    expect(await store.claim('owners', 'late', 'v', LATER)).toBe(undefined)
+    await store.put('owners', 'k', 'w', LONG)
+    expect(await store.claim('owners', 'late', 'v', LONG)).toBe(undefined)
   })
 
   it('end when they exit in the midst of writes', async () => {
@@ -181,7 +182,7 @@ describe('several processes', () => {
       expect(await startChild('exitWhileWriting', directory).ended).toBe(7)
     }
     const store = await openHere(directory)
-    expect(await store.claim('idempotency', 'k', 'v', LATER)).toBe(undefined)
+    expect(await store.claim('idempotency', 'k', 'v', LONG)).toBe(undefined)
   })
 
   it('are kept alive by nothing, closed or not', async () => {
@@ -226,7 +227,7 @@ describe('a store that cannot be opened says why', () => {
     const directory = await makeTemporaryDirectory()
     const store = await openHere(directory)
     const keys = Array.from({ length: 2000 }, (_, index) => `k${index}`)
-    await Promise.all(keys.map((key) => store.put('owners', key, 'v'.repeat(200), LATER)))
+    await Promise.all(keys.map((key) => store.put('owners', key, 'v'.repeat(200), LONG)))
     await store.close()
     await truncate(join(directory, 'data.mdb'), 16_384)
     expect(await openError(directory)).toMatch(/^STORE_URL names a store whose file is damaged/)

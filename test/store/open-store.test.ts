@@ -21,7 +21,7 @@ describe('openStore', () => {
     ]
     for (const [name, url] of urls) {
       const store = await openStore(url, options)
-      expect(await store.claim('owners', 'k', 'v', Date.now() + 60_000)).toBe(undefined)
+      expect(await store.claim('owners', 'k', 'v', 60_000)).toBe(undefined)
       await store.close()
       expect((await stat(join(path(name), 'data.mdb'))).isFile()).toBe(true)
     }
@@ -29,7 +29,7 @@ describe('openStore', () => {
 
   it('opens a store in memory', async () => {
     const store = await openStore('memory:', options)
-    expect(await store.claim('owners', 'k', 'v', Date.now() + 60_000)).toBe(undefined)
+    expect(await store.claim('owners', 'k', 'v', 60_000)).toBe(undefined)
     await store.close()
   })
 

@@ -14,7 +14,8 @@ export type StoreBench = {
 }
 
 export const START = 1_800_000_000_000
-export const LATER = START + 3_600_000
+/** How long an entry lives that outlives its test, in milliseconds. */
+export const LONG = 3_600_000
 
 export const unavailable = expect.objectContaining({
   name: 'GatewayError',

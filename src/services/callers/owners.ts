@@ -1,19 +1,24 @@
 import { GatewayError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
+import type { ServiceLog } from '../service-log.ts'
 import type { Caller, RequestContext } from './request-context.ts'
+import { UnwrittenOwners } from './unwritten-owners.ts'
 
-/** How long a task's owner is kept. */
-const OWNER_DAYS = 30
-/** An upload and its file live one day at upstream. */
-const UPLOAD_OWNER_DAYS = 2
 const DAY_MS = 24 * 60 * 60 * 1000
+/** How long a task's owner is kept. */
+const OWNER_MS = 30 * DAY_MS
+/** An upload and its file live one day at upstream. */
+const UPLOAD_OWNER_MS = 2 * DAY_MS
 
 /**
  * The owners of tasks. Behind one key all tasks belong to one upstream user, so the gateway stores the owner
  * of each task it creates. For a user with an own cookie upstream decides, and nothing is stored.
  */
 export type Owners = {
-  /** Stores the caller as the task's owner; durable once it resolves. Throws `store_unavailable`. */
+  /**
+   * Stores the caller as the task's owner; durable once it resolves. Throws `store_unavailable`: then this process
+   * knows the owner all the same, and writes it when the store is back.
+   */
   record(context: RequestContext, taskID: string): Promise<void>
   /** Throws `not_found` unless the caller may see the task. */
   require(context: RequestContext, taskID: string): Promise<void>
@@ -25,17 +30,28 @@ export type Owners = {
   recordUpload(context: RequestContext, uploadID: string): Promise<void>
   /** Throws `not_found` unless the caller owns the upload. */
   requireUpload(context: RequestContext, uploadID: string): Promise<void>
+  /** Tries no longer to write what the store did not take. */
+  close(): void
 }
 
-export function createOwners(store: Store, now: () => number): Owners {
+export function createOwners(store: Store, log: ServiceLog): Owners {
+  const write = (taskID: string, owner: string) => store.put('owners', taskID, owner, OWNER_MS)
+  const unwritten = new UnwrittenOwners(write, log)
   const visible = async ({ caller }: RequestContext, taskIDs: readonly string[]): Promise<boolean[]> => {
     if (seesAll(caller)) return taskIDs.map(() => true)
-    const owners = await store.getMany('owners', taskIDs)
-    return owners.map((owner) => owner === caller.id)
+    const remembered = taskIDs.map((taskID) => unwritten.get(taskID))
+    const stored = remembered.includes(undefined) ? await store.getMany('owners', taskIDs) : []
+    return remembered.map((owner, at) => (owner ?? stored[at]) === caller.id)
   }
   return {
     record: async ({ caller }, taskID) => {
-      if (caller.kind !== 'user') await store.put('owners', taskID, caller.id, now() + OWNER_DAYS * DAY_MS)
+      if (caller.kind === 'user') return
+      try {
+        await write(taskID, caller.id)
+      } catch (error) {
+        unwritten.add(taskID, caller.id)
+        throw error
+      }
     },
     require: async (context, taskID) => {
       const [isVisible] = await visible(context, [taskID])
@@ -45,12 +61,13 @@ export function createOwners(store: Store, now: () => number): Owners {
     visible,
     recordUpload: async ({ caller }, uploadID) => {
       if (caller.kind === 'user') return
-      await store.put('owners', uploadKey(uploadID), caller.id, now() + UPLOAD_OWNER_DAYS * DAY_MS)
+      await store.put('owners', uploadKey(uploadID), caller.id, UPLOAD_OWNER_MS)
     },
     requireUpload: async ({ caller }, uploadID) => {
       if (caller.kind === 'user' || (await store.get('owners', uploadKey(uploadID))) === caller.id) return
       throw new GatewayError({ code: 'not_found', what: 'upload' })
     },
+    close: () => unwritten.close(),
   }
 }
 

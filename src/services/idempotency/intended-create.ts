@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type RecordOf, toCreatedRecord, toIntent, toUnknownRecord } from '../../domain/idempotency.ts'
 import { type FailureCode, GatewayError } from '../../errors.ts'
 import type { ServiceLog } from '../service-log.ts'
@@ -34,6 +35,7 @@ export async function createIntended(
       fingerprint,
       startedAtMs: now(),
       process: lease.process,
+      attempt: randomUUID(),
       intent: toIntent(operation.request),
     })
     if (!(await keyRecord.replace(current, intent))) return undefined

@@ -73,7 +73,7 @@ export function createKeyedCreate(deps: KeyedCreateDeps): KeyedCreate {
       await pending.task.catch(() => {})
     }
     const request = { context, recordKey, fingerprint, operation }
-    const task = new KeyAttempt(attemptDeps, request, new KeyRecord(store, recordKey)).run()
+    const task = new KeyAttempt(attemptDeps, request, new KeyRecord({ store, now, log }, recordKey)).run()
     pendingCreates.set(recordKey, { fingerprint, task })
     try {
       return await task

@@ -27,7 +27,7 @@ export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): P
   const write = (): Promise<void> => {
     const untilMs = now() + leaseMs
     writing ??= store
-      .put('idempotency', toLeaseKey(process), 'alive', untilMs)
+      .put('leases', process, 'alive', leaseMs)
       .then(() => {
         leasedUntilMs = untilMs
       })
@@ -65,10 +65,6 @@ export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): P
       schedule()
       return release
     },
-    isAlive: async (other) => (await store.get('idempotency', toLeaseKey(other))) !== undefined,
+    isAlive: async (other) => (await store.get('leases', other)) !== undefined,
   }
-}
-
-function toLeaseKey(process: string): string {
-  return `lease:${process}`
 }

@@ -41,7 +41,7 @@ export function createRecover({ store, listings, times, now }: RecoveryDeps): Re
     const candidates = equal.filter(isClaimable)
     const settled = candidates.filter((task) => isRecordedByNow(task, listing, times))
     for (const { taskID, createdAtMs = listing.readAtMs } of settled) {
-      if (await claimTask(store, recordKey, taskID, record.startedAtMs)) {
+      if (await claimTask({ store, now }, recordKey, taskID, record.startedAtMs)) {
         return { kind: 'found', taskID, createdAtMs }
       }
     }

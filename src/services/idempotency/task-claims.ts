@@ -1,19 +1,21 @@
+import { toRemainingMs } from '../../domain/idempotency.ts'
 import type { SeenTask } from '../../domain/task-search.ts'
 import type { Store } from '../../store/store.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
+const TASK_CLAIM_LIFE_MS = 2 * 24 * 60 * 60 * 1000
 
 /**
  * Claims a task for a key, so that no two keys get the same; false when another key has it. Outlives the
  * record of the key. `recordKey` as `toRecordKey` made it. Throws `store_unavailable`.
  */
 export async function claimTask(
-  store: Store,
+  { store, now }: { store: Store; now: () => number },
   recordKey: string,
   taskID: string,
   startedAtMs: number,
 ): Promise<boolean> {
-  const holder = await store.claim('idempotency', toTaskKey(taskID), recordKey, startedAtMs + 2 * DAY_MS)
+  const livesMs = toRemainingMs(TASK_CLAIM_LIFE_MS, startedAtMs, now())
+  const holder = await store.claim('idempotency', toTaskKey(taskID), recordKey, livesMs)
   return holder === undefined || holder === recordKey
 }
 

@@ -11,7 +11,6 @@ import type { Drain } from '../drain.ts'
 import { invalidInputs, type ValidateDirectInputs } from '../functions/input-validation.ts'
 import type { CreatedTask, CreateOperation, KeyUse, MadeTask } from '../idempotency/create-operation.ts'
 import type { KeyedCreate } from '../idempotency/keyed-create.ts'
-import { retryInBackground } from '../idempotency/retry-in-background.ts'
 import type { Pressure } from '../pressure.ts'
 import type { ServiceLog } from '../service-log.ts'
 
@@ -65,7 +64,6 @@ async function createUnkeyed({ log }: CreateTaskDeps, operation: CreateOperation
   // The task runs and is paid for: a store that fails now must not hide it from this answer.
   await operation.record(made.taskID).catch((error) => {
     log.warn({ err: error, taskID: made.taskID }, 'owner not recorded yet')
-    retryInBackground(() => operation.record(made.taskID))
   })
   return { ...made, isReplayed: false, finished: undefined, saveOutcome: keepNothing }
 }

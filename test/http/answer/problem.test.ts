@@ -15,6 +15,8 @@ const store: Store = {
   get: (...call) => memory.get(...call),
   getMany: (...call) => memory.getMany(...call),
   delete: (...call) => memory.delete(...call),
+  list: (...call) => memory.list(...call),
+  usage: () => memory.usage(),
   sweep: () => memory.sweep(),
   close: () => memory.close(),
 }

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import { GatewayError } from '../../../src/errors.ts'
 import { createMemoryStore } from '../../../src/store/memory-store.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { startTestGateway, type TestGateway } from '../../support/gateway.ts'
+import { OTHER_TOKEN, startTestGateway, type TestGateway } from '../../support/gateway.ts'
 import { runOf, send } from '../../support/http.ts'
 
 const started: TestGateway[] = []
@@ -24,12 +24,17 @@ function createFailingStore(failing: { left: number }): Store {
 test.each([
   ['without a key', {}],
   ['with a key', { 'idempotency-key': 'k' }],
-])('a task %s is its caller’s to see once the store is back', async (_name, headers) => {
-  const gateway = await startTestGateway({ store: createFailingStore({ left: 2 }) })
-  started.push(gateway)
-  const created = await send(`${gateway.url}/tasks`, { body: runOf('hold'), headers })
-  expect(created.status).toBe(202)
-  const look = async () => (await send(`${gateway.url}/tasks/${created.json.taskID}`)).status
-  expect(await look()).toBe(404)
-  await expect.poll(look, { timeout: 5_000 }).toBe(200)
-})
+])(
+  'a task %s is its caller’s to see at once, and written down once the store is back',
+  async (_name, headers) => {
+    const gateway = await startTestGateway({ store: createFailingStore({ left: 3 }) })
+    started.push(gateway)
+    const created = await send(`${gateway.url}/tasks`, { body: runOf('hold'), headers })
+    expect(created.status).toBe(202)
+    const { taskID } = created.json
+    expect((await send(`${gateway.url}/tasks/${taskID}`)).status).toBe(200)
+    expect((await send(`${gateway.url}/tasks/${taskID}`, { token: OTHER_TOKEN })).status).toBe(404)
+    expect(await gateway.store.get('owners', taskID)).toBe(undefined)
+    await expect.poll(() => gateway.store.get('owners', taskID), { timeout: 5_000 }).toBe('app')
+  },
+)
