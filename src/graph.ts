@@ -40,7 +40,10 @@ export type AppDeps = {
   version: string
   /** Opened before, because that can fail; closed with the app. */
   store: Store
+  /** The wall clock, milliseconds since 1970: for what is written down, and for times of upstream. It may be set. */
   now: () => number
+  /** Milliseconds since any moment: for everything that lasts. Never goes back, whatever is done to the wall clock. */
+  monotonicNow: () => number
   random: () => number
   /** Left out: what they are in production. */
   deadlines?: Partial<Deadlines>
@@ -81,27 +84,28 @@ export type Graph = {
 
 /** Builds the graph and does nothing yet: no connection, no timer. `metrics` counts what goes upstream. */
 export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | undefined): Graph {
-  const { logger: log, store, now, random } = deps
+  const { logger: log, store, now, monotonicNow, random } = deps
   const deadlines: Deadlines = { ...DEADLINES, ...deps.deadlines }
   const cloud = buildCloud(config, deps, deadlines, metrics)
   const api = cloud.tasks
 
   const drain = createDrain()
   const callerRegistry = createCallerRegistry(toRegistryEntries(config))
-  const limits = createLimits(now)
+  const limits = createLimits(monotonicNow)
   const owners = createOwners(store, now)
 
   const packageCache = buildPackageCache(cloud, deps, deadlines)
-  const functions = createNamedFunctions({ callerRegistry, packageCache, now, log })
+  const functions = createNamedFunctions({ callerRegistry, packageCache, monotonicNow, log })
 
   const { pollRate, maxConcurrentRuns } = config
   const { notFoundMs } = deadlines
   const { pollTask, readPage } = toReads(api)
-  const poller = createTaskPoller({ pollTask, readPage, pollRate, now, random, notFoundMs })
+  const poller = createTaskPoller({ pollTask, readPage, pollRate, monotonicNow, random, notFoundMs })
   const createDeps = { api, owners, drain, limits, readPage, packageCache }
   const createTask = buildCreateTask(config, deps, deadlines, createDeps)
   const waitSlots = createWaitSlots(maxConcurrentRuns)
-  const runs = createRuns({ api, createTask, owners, poller, waitSlots, drain, limits, now })
+  const runDeps = { api, createTask, owners, poller, waitSlots, drain, limits }
+  const runs = createRuns({ ...runDeps, now, monotonicNow })
 
   const spool = createSpool(deps.spoolDirectory ?? tmpdir())
   const uploads = buildUploads(config, deps, deadlines, { cloud, spool, owners, drain })
@@ -132,7 +136,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
 
 function buildCloud(
   { upstream }: Config,
-  { version, now }: AppDeps,
+  { version, now, monotonicNow }: AppDeps,
   deadlines: Deadlines,
   metrics: Metrics | undefined,
 ): Cloud {
@@ -143,6 +147,7 @@ function buildCloud(
     allowInsecure: upstream.allowInsecure,
     userAgent: `oomol-gateway/${version}`,
     now,
+    monotonicNow,
     deadlines,
     observe: metrics?.observeUpstream,
   })
@@ -159,12 +164,12 @@ function toReads(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
 
 function buildPackageCache(
   { registry }: Cloud,
-  { logger: log, now }: AppDeps,
+  { logger: log, monotonicNow }: AppDeps,
   { lookUpMs }: Deadlines,
 ): PackageCache {
   return createPackageCache({
     registry,
-    now,
+    monotonicNow,
     lookUpMs,
     onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
   })
@@ -177,7 +182,7 @@ type CreateDeps = Pick<CreateTaskDeps, 'api' | 'owners' | 'drain' | 'limits'> & 
 
 function buildCreateTask(
   { validateInputs }: Config,
-  { logger: log, store, now, random, idempotencyTimes }: AppDeps,
+  { logger: log, store, now, monotonicNow, random, idempotencyTimes }: AppDeps,
   { createMs }: Deadlines,
   { api, owners, drain, limits, readPage, packageCache }: CreateDeps,
 ): CreateTask {
@@ -187,9 +192,10 @@ function buildCreateTask(
     owners,
     drain,
     limits,
-    createKeyed: createKeyedCreate({ store, drain, readPage, now, log, times }),
+    createKeyed: createKeyedCreate({ store, drain, readPage, now, monotonicNow, log, times }),
     breaker: new Breaker(),
     now,
+    monotonicNow,
     random,
     log,
     validateDirectInputs: validateInputs ? createInputValidation(packageCache) : undefined,

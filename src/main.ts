@@ -22,7 +22,8 @@ async function run(): Promise<void> {
   const logger = pino({ level: config.logLevel, base: null, formatters: { level: (level) => ({ level }) } })
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   const store = await openStoreOrExit(config, logger)
-  const gateway = buildApp(config, { logger, version, store, now: Date.now, random: Math.random })
+  const clocks = { now: Date.now, monotonicNow: () => performance.now() }
+  const gateway = buildApp(config, { logger, version, store, ...clocks, random: Math.random })
 
   // `gateway.close` ends before this deadline, which is only for a shutdown that has a fault itself.
   const grace: CloseWithGraceOptions = { delay: config.shutdownGraceMs, logger: false, skip: ['SIGHUP'] }

@@ -17,9 +17,9 @@ const CHECK = `
 const [lmdb, options, databases, readMs] = process.argv.slice(1).map((argument) => JSON.parse(argument))
 try {
   const root = require(lmdb).open(options)
-  const until = Date.now() + readMs
+  const until = performance.now() + readMs
   for (const [name, databaseOptions] of databases) {
-    for (const entry of root.openDB(name, databaseOptions).getRange()) if (Date.now() > until) break
+    for (const entry of root.openDB(name, databaseOptions).getRange()) if (performance.now() > until) break
   }
   process.exit(0)
 } catch (error) {

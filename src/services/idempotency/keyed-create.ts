@@ -45,7 +45,10 @@ type KeyedCreateDeps = {
   store: Store
   drain: Drain
   readPage: ReadPage
+  /** Milliseconds since 1970. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   log: ServiceLog
   /** What is left out is as in `IDEMPOTENCY_TIMES`. */
   times: Partial<IdempotencyTimes> & Pick<IdempotencyTimes, 'attemptMs'>
@@ -55,12 +58,12 @@ type KeyedCreateDeps = {
 type PendingCreate = { fingerprint: string; task: Promise<CreatedTask> }
 
 export function createKeyedCreate(deps: KeyedCreateDeps): KeyedCreate {
-  const { store, drain, readPage, now, log } = deps
+  const { store, drain, readPage, now, monotonicNow, log } = deps
   const times = { ...IDEMPOTENCY_TIMES, ...deps.times }
-  const listings = createTaskListings(readPage, now)
+  const listings = createTaskListings(readPage, { now, monotonicNow })
   const lease = createProcessLease({ store, now, leaseMs: times.leaseMs })
   const recover = createRecover({ store, listings, times, now })
-  const attemptDeps: KeyAttemptDeps = { lease, recover, drain, now, log, times }
+  const attemptDeps: KeyAttemptDeps = { lease, recover, drain, now, monotonicNow, log, times }
   const pendingCreates = new Map<string, PendingCreate>()
 
   return async (context, { key, fingerprint }, operation) => {

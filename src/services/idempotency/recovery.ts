@@ -33,7 +33,7 @@ export type Recover = (
 export function createRecover({ store, listings, times, now }: RecoveryDeps): Recover {
   return async ({ caller }, recordKey, record) => {
     const listing = await listings.read(caller.credential, {
-      notBeforeMs: now() - MAX_LISTING_AGE_MS,
+      maxAgeMs: MAX_LISTING_AGE_MS,
       backToMs: searchBackToMs(record, times),
     })
     const { equal, unclear } = findCandidates(record, listing, times)
