@@ -131,3 +131,30 @@ test('an address that sent wrong tokens is let in again by the clock of duration
   clocks.monotonicAheadMs += MINUTE_MS
   expect((await guess()).status).toBe(401)
 })
+
+test('a clock set back while a create is under way: its outcome is lost, and its task is found all the same', async () => {
+  const idempotencyTimes = {
+    settleMs: 200,
+    unseenSettleMs: 400,
+    recordingMs: 50,
+    skewMs: 2_000,
+    searchMs: 500,
+  }
+  await start({ idempotencyTimes, deadlines: { createMs: 500 } })
+  const { emulator } = gateway
+  emulator.misbehave('create', { kind: 'hang', when: 'before-answer' })
+  const arrived = emulator.arrived('create')
+  const body = runOf('echo', { value: 1 })
+  const keyed = () => send(`${gateway.url}/run`, { body, headers: { 'idempotency-key': 'k' } })
+  const lost = keyed()
+  await arrived
+  clocks.wallAheadMs -= 40_000
+  expectProblem(await lost, 502, 'create_outcome_unknown')
+  // Until the clock has caught up nothing is proven, and nothing is created.
+  clocks.pass(10_000)
+  expectProblem(await keyed(), 409, 'create_outcome_unknown')
+  clocks.pass(MINUTE_MS)
+  const found = await keyed()
+  expect([found.status, found.headers['idempotency-replayed']]).toEqual([200, 'true'])
+  expect(emulator.counts().create).toBe(1)
+})

@@ -93,12 +93,15 @@ async function sendCreate(
 ): Promise<MadeTask | undefined> {
   const isTooLate = () => deps.monotonicNow() > intent.sentAtMs + SEND_WITHIN_MS
   try {
-    if (isTooLate()) throw new GatewayError({ code: 'store_unavailable' }, { cause: late() })
+    if (isTooLate()) {
+      throw new GatewayError({ code: 'store_unavailable' }, { cause: new TransportError('late', false) })
+    }
     return await operation.send(isTooLate)
   } catch (error) {
-    if (isLate(error))
-      deps.log.warn({ isLast }, 'the intent of a create was written too slowly: nothing was sent')
-    if (isLate(error) && !isLast) return undefined
+    if (isLate(error)) {
+      deps.log.warn({ isLast }, 'a create was not sent: too much time had passed since its intent')
+      if (!isLast) return undefined
+    }
     const isNothing =
       error instanceof GatewayError && (isLate(error) || NOTHING_CREATED.has(error.failure.code))
     const written = isNothing
@@ -119,10 +122,6 @@ function toLostRecord({ now, monotonicNow }: IntendedCreateDeps, { stored, sentA
   const nowMs = now()
   const startedAtMs = Math.min(record.startedAtMs, nowMs - tookMs)
   return toUnknownRecord({ ...record, startedAtMs }, Math.max(nowMs, record.startedAtMs + tookMs))
-}
-
-function late(): TransportError {
-  return new TransportError('late', false)
 }
 
 /** The task exists and is paid for: a store that fails now must not hide it from this answer. */
