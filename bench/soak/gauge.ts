@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { GatewaySide } from './sides.ts'
 
 /** One look at the process. Memory without the pages of the store's file, which the system takes back when it likes. */
@@ -11,6 +11,26 @@ export async function read(gateway: GatewaySide): Promise<Reading> {
     memoryMib: memoryMib(gateway.pid),
     descriptors: readdirSync(`/proc/${gateway.pid}/fd`).length,
     resources: metrics.get('nodejs_active_resources_total') ?? 0,
+  }
+}
+
+/** What the descriptors of a process are, with how many of each; of files their names. */
+export function describeDescriptors(pid: number): string {
+  const counts = new Map<string, number>()
+  for (const name of readdirSync(`/proc/${pid}/fd`)) {
+    const target = linkTarget(`/proc/${pid}/fd/${name}`)
+    const kind = target.startsWith('/') ? target : target.replace(/:\[\d+\]$/, '')
+    counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')
+}
+
+/** One that is closed meanwhile has none. */
+function linkTarget(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return 'closed'
   }
 }
 

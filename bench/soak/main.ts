@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createRandom } from '../../test/support/seeded-random.ts'
 import { misbehave } from './faults.ts'
-import { memoryGrowth, memorySlope, type Reading, read } from './gauge.ts'
+import { describeDescriptors, memoryGrowth, memorySlope, type Reading, read } from './gauge.ts'
 import { Ledger } from './ledger.ts'
 import { Callers } from './load.ts'
 import { type GatewaySide, startGateway, startUpstream, type UpstreamSide } from './sides.ts'
@@ -26,8 +26,8 @@ const LIFE_SPREAD_MS = 8_000
 const WARM_UP_SHARE = 0.25
 /** How long keys are repeated that have no task: a lost create is searched when it can no longer land. */
 const SETTLE_MS = 120_000
-/** Idle connections and pauses are over after this. */
-const IDLE_MS = 8_000
+/** Idle connections are closed after this: the emulator, like many load balancers, offers to keep them for 75 s. */
+const IDLE_MS = 80_000
 
 /** The bounds. Memory: of the process that was watched, MiB; the rest: idle afterwards, more than before the load. */
 const MOST_MEMORY_GROWTH_MIB = 48
@@ -134,7 +134,7 @@ async function judgeProcess({ upstream, gateway, folder }: Soak, readings: Readi
     console.log(
       `${what}: ${before[what]} when new, ${peak} under load, ${after[what]} afterwards; at most ${most} may be left`,
     )
-    if (left > most) problems.push(`${left} ${what} are left`)
+    if (left > most) problems.push(`${left} ${what} are left: ${describeDescriptors(gateway.pid)}`)
   }
   const metrics = await gateway.metrics()
   for (const gauge of ['watched_tasks', 'waiting_requests', 'upload_memory_bytes']) {

@@ -158,3 +158,17 @@ test('a clock set back while a create is under way: its outcome is lost, and its
   expect([found.status, found.headers['idempotency-replayed']]).toEqual([200, 'true'])
   expect(emulator.counts().create).toBe(1)
 })
+
+test('a clock set forward after a create was lost: what can still land does not count as absent', async () => {
+  const idempotencyTimes = { settleMs: 1_500, unseenSettleMs: 2_000, recordingMs: 50, searchMs: 400 }
+  await start({ idempotencyTimes, deadlines: { createMs: 300 } })
+  const { emulator } = gateway
+  // It lands a second after it was given up.
+  emulator.misbehave('create', { kind: 'delay', ms: 1_300, when: 'before-processing' })
+  const body = runOf('echo', { value: 1 })
+  const keyed = () => send(`${gateway.url}/run`, { body, headers: { 'idempotency-key': 'k' } })
+  expectProblem(await keyed(), 502, 'create_outcome_unknown')
+  clocks.wallAheadMs += HOUR_MS
+  expectProblem(await keyed(), 409, 'create_outcome_unknown')
+  expect(emulator.counts().create).toBe(1)
+})

@@ -16,12 +16,16 @@ type IntendedCreateDeps = {
   log: ServiceLog
 }
 
-/** One create under a key. `current` is what its intent replaces: nothing, or an attempt that made no task. */
+/**
+ * One create under a key. `current` is what its intent replaces: nothing, or an attempt that made no task.
+ * `noteLost` is called when its outcome is lost.
+ */
 type IntendedCreate = {
   keyRecord: KeyRecord
   current: StoredRecord | undefined
   fingerprint: string
   operation: CreateOperation
+  noteLost: () => void
 }
 
 /** An intent that is in the store. */
@@ -87,7 +91,7 @@ async function writeIntent(
  */
 async function sendCreate(
   deps: IntendedCreateDeps,
-  { keyRecord, operation }: IntendedCreate,
+  { keyRecord, operation, noteLost }: IntendedCreate,
   intent: Intent,
   isLast: boolean,
 ): Promise<MadeTask | undefined> {
@@ -104,6 +108,7 @@ async function sendCreate(
     }
     const isNothing =
       error instanceof GatewayError && (isLate(error) || NOTHING_CREATED.has(error.failure.code))
+    if (!isNothing) noteLost()
     const written = isNothing
       ? keyRecord.delete(intent.stored)
       : keyRecord.replace(intent.stored, toStored(toLostRecord(deps, intent)))

@@ -6,12 +6,14 @@ import type { ServiceLog } from '../service-log.ts'
 import type { CreatedTask, CreateOperation } from './create-operation.ts'
 import { createIntended } from './intended-create.ts'
 import { type KeyRecord, type StoredRecord, toStored } from './key-record.ts'
+import type { LostCreates } from './lost-creates.ts'
 import type { ProcessLease } from './process-lease.ts'
 import type { Finding, Recover } from './recovery.ts'
 
 export type KeyAttemptDeps = {
   lease: ProcessLease
   recover: Recover
+  lostCreates: LostCreates
   drain: Drain
   /** Milliseconds since 1970: records are read by other processes, and compared with times of upstream. */
   now: () => number
@@ -83,8 +85,15 @@ export class KeyAttempt {
 
   /** Writes the intent in place of `current` and creates the task. */
   #create(current: StoredRecord | undefined): Promise<CreatedTask | undefined> {
-    const { fingerprint, operation } = this.#request
-    return createIntended(this.#deps, { keyRecord: this.#keyRecord, current, fingerprint, operation })
+    const { recordKey, fingerprint, operation } = this.#request
+    const noteLost = () => this.#deps.lostCreates.note(recordKey)
+    return createIntended(this.#deps, {
+      keyRecord: this.#keyRecord,
+      current,
+      fingerprint,
+      operation,
+      noteLost,
+    })
   }
 
   /** Another process may be about to know the outcome; a dead one never will. */

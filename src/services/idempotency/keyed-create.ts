@@ -9,6 +9,7 @@ import { createTaskListings, type ReadPage } from '../tasks/task-listings.ts'
 import type { CreatedTask, CreateOperation, KeyUse } from './create-operation.ts'
 import { type AttemptTimes, KeyAttempt, type KeyAttemptDeps, outcomeUnknown } from './key-attempt.ts'
 import { KeyRecord } from './key-record.ts'
+import { createLostCreates } from './lost-creates.ts'
 import { createProcessLease } from './process-lease.ts'
 import { createRecover } from './recovery.ts'
 
@@ -62,8 +63,9 @@ export function createKeyedCreate(deps: KeyedCreateDeps): KeyedCreate {
   const times = { ...IDEMPOTENCY_TIMES, ...deps.times }
   const listings = createTaskListings(readPage, { now, monotonicNow })
   const lease = createProcessLease({ store, now, leaseMs: times.leaseMs })
-  const recover = createRecover({ store, listings, times, now })
-  const attemptDeps: KeyAttemptDeps = { lease, recover, drain, now, monotonicNow, log, times }
+  const lostCreates = createLostCreates(monotonicNow, times.settleMs)
+  const recover = createRecover({ store, listings, lostCreates, times, now })
+  const attemptDeps: KeyAttemptDeps = { lease, recover, lostCreates, drain, now, monotonicNow, log, times }
   const pendingCreates = new Map<string, PendingCreate>()
 
   return async (context, { key, fingerprint }, operation) => {
