@@ -85,7 +85,8 @@ async function startGateway(emulator: Emulator, port: string): Promise<{ gateway
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   const logger = pino({ level: config.logLevel, base: null }, pino.destination(2))
   const store = createMemoryStore({ now: Date.now })
-  const gateway = buildApp(config, { logger, version, store, now: Date.now, random: Math.random })
+  const clocks = { now: Date.now, monotonicNow: () => performance.now() }
+  const gateway = buildApp(config, { logger, version, store, ...clocks, random: Math.random })
   return { gateway, url: await gateway.app.listen({ host: config.host, port: config.port }) }
 }
 

@@ -60,7 +60,13 @@ export function buildApp(config: Config, deps: AppDeps): Gateway {
   closeWhileDraining(app, drain)
   if (deps.descriptors) limitConnections(app, deps.descriptors.maxConnections)
 
-  const access = { identify, limits, countFailedAuth: limitFailedAuth(app), host, allowedOrigins }
+  const access = {
+    identify,
+    limits,
+    countFailedAuth: limitFailedAuth(app, deps.monotonicNow),
+    host,
+    allowedOrigins,
+  }
   app.register(async (open) => openRoutes(open, graph, access))
   app.register(async (surface) => surfaceRoutes(surface, graph, config, deps, access))
   app.register(methodNotAllowed(routes))

@@ -42,7 +42,10 @@ export type AppDeps = {
   version: string
   /** Opened before, because that can fail; closed with the app. */
   store: Store
+  /** The wall clock, milliseconds since 1970: for what is written down, and for times of upstream. It may be set. */
   now: () => number
+  /** Milliseconds since any moment: for everything that lasts. Never goes back, whatever is done to the wall clock. */
+  monotonicNow: () => number
   random: () => number
   /** Left out: what they are in production. */
   deadlines?: Partial<Deadlines>
@@ -91,7 +94,7 @@ export type Graph = {
 
 /** Builds the graph and does nothing yet: no connection, no timer. `metrics` counts what goes upstream. */
 export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | undefined): Graph {
-  const { logger: log, store, now, random } = deps
+  const { logger: log, store, now, monotonicNow, random } = deps
   const deadlines: Deadlines = { ...DEADLINES, ...deps.deadlines }
   const cloud = buildCloud(config, deps, deadlines, metrics)
   const api = cloud.tasks
@@ -99,20 +102,21 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
   const drain = createDrain()
   const pressure = createPressure({ log })
   const callerRegistry = createCallerRegistry(toRegistryEntries(config))
-  const limits = createLimits(now)
+  const limits = createLimits(monotonicNow)
   const owners = createOwners(store, log)
 
   const packageCache = buildPackageCache(cloud, deps, deadlines)
-  const functions = createNamedFunctions({ callerRegistry, packageCache, now, log })
+  const functions = createNamedFunctions({ callerRegistry, packageCache, monotonicNow, log })
 
   const { pollRate, maxConcurrentRuns } = config
   const { notFoundMs } = deadlines
   const { pollTask, readPage } = toReads(api)
-  const poller = createTaskPoller({ pollTask, readPage, pollRate, now, random, notFoundMs })
+  const poller = createTaskPoller({ pollTask, readPage, pollRate, monotonicNow, random, notFoundMs })
   const createDeps = { api, owners, drain, pressure, limits, readPage, packageCache }
   const createTask = buildCreateTask(config, deps, deadlines, createDeps)
   const waitSlots = createWaitSlots(maxConcurrentRuns)
-  const runs = createRuns({ api, createTask, owners, poller, waitSlots, drain, limits, now })
+  const runDeps = { api, createTask, owners, poller, waitSlots, drain, limits }
+  const runs = createRuns({ ...runDeps, now, monotonicNow })
 
   const spool = createSpool(deps.spoolDirectory ?? tmpdir())
   const uploads = buildUploads(config, deps, deadlines, { cloud, spool, owners, drain, pressure })
@@ -146,7 +150,7 @@ export function buildGraph(config: Config, deps: AppDeps, metrics: Metrics | und
 
 function buildCloud(
   { upstream }: Config,
-  { version, now, descriptors }: AppDeps,
+  { version, now, monotonicNow, descriptors }: AppDeps,
   deadlines: Deadlines,
   metrics: Metrics | undefined,
 ): Cloud {
@@ -157,6 +161,7 @@ function buildCloud(
     allowInsecure: upstream.allowInsecure,
     userAgent: `oomol-gateway/${version}`,
     now,
+    monotonicNow,
     deadlines,
     observe: metrics?.observeUpstream,
     connectionsPerOrigin: descriptors?.connectionsPerOrigin,
@@ -174,12 +179,12 @@ function toReads(api: TaskApi): { pollTask: PollTask; readPage: ReadPage } {
 
 function buildPackageCache(
   { registry }: Cloud,
-  { logger: log, now }: AppDeps,
+  { logger: log, monotonicNow }: AppDeps,
   { lookUpMs }: Deadlines,
 ): PackageCache {
   return createPackageCache({
     registry,
-    now,
+    monotonicNow,
     lookUpMs,
     onFailure: (wanted, code) => log.debug({ ...wanted, code }, 'the registry gave no package info'),
   })
@@ -192,7 +197,7 @@ type CreateDeps = Pick<CreateTaskDeps, 'api' | 'owners' | 'drain' | 'pressure' |
 
 function buildCreateTask(
   { validateInputs }: Config,
-  { logger: log, store, now, random, idempotencyTimes }: AppDeps,
+  { logger: log, store, now, monotonicNow, random, idempotencyTimes }: AppDeps,
   { createMs }: Deadlines,
   { api, owners, drain, pressure, limits, readPage, packageCache }: CreateDeps,
 ): CreateTask {
@@ -203,9 +208,10 @@ function buildCreateTask(
     drain,
     pressure,
     limits,
-    createKeyed: createKeyedCreate({ store, drain, readPage, now, log, times }),
+    createKeyed: createKeyedCreate({ store, drain, readPage, now, monotonicNow, log, times }),
     breaker: new Breaker(),
     now,
+    monotonicNow,
     random,
     log,
     validateDirectInputs: validateInputs ? createInputValidation(packageCache) : undefined,

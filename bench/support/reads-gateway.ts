@@ -12,6 +12,7 @@ const gateway = buildApp(config, {
   version: '0.0.0',
   store: createMemoryStore({ now: Date.now }),
   now: Date.now,
+  monotonicNow: () => performance.now(),
   random: Math.random,
 })
 await gateway.app.listen({ host: config.host, port: config.port })

@@ -24,7 +24,10 @@ type CloudDeps = {
   /** Plain HTTP and private addresses are allowed. */
   allowInsecure: boolean
   userAgent: string
+  /** Milliseconds since 1970, for the dates that upstream writes. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   deadlines: Pick<Deadlines, 'readMs' | 'createMs' | 'partMs'>
   /** Left out: calls are not counted. */
   observe: ObserveUpstream | undefined
@@ -34,11 +37,11 @@ type CloudDeps = {
 
 /** Opens no connection until the first call. */
 export function createCloud(deps: CloudDeps): Cloud {
-  const { allowInsecure, userAgent, now, deadlines, observe, connectionsPerOrigin } = deps
+  const { allowInsecure, userAgent, now, monotonicNow, deadlines, observe, connectionsPerOrigin } = deps
   const client = createHttpClient({ allowInsecure, connectionsPerOrigin })
   const toUpstream = (baseUrl: string): Upstream => {
-    const upstream = createUpstream(client, baseUrl, { userAgent, now, deadlines })
-    return observe === undefined ? upstream : observeUpstream(upstream, observe, now)
+    const upstream = createUpstream(client, baseUrl, { userAgent, now, monotonicNow, deadlines })
+    return observe === undefined ? upstream : observeUpstream(upstream, observe, monotonicNow)
   }
   return {
     tasks: createTaskApi(toUpstream(deps.taskUrl)),

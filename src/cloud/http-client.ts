@@ -24,6 +24,11 @@ export type HttpCall = {
   deadlineMs: number
   maxAnswerBytes: number
   signal?: AbortSignal | undefined
+  /**
+   * Asked right before the first byte is written, however long the call waited for its connection: true, and
+   * nothing is sent (`late`). The connection is kept.
+   */
+  isTooLate?: (() => boolean) | undefined
 }
 
 /** An answer whose head and body have arrived whole. `headers` are lower-case; of a repeated one the last counts. */
@@ -35,6 +40,7 @@ export type TransportKind =
   | 'reset'
   | 'timeout'
   | 'aborted'
+  | 'late'
   | 'too-large'
   | 'encoded'
   | 'malformed'
@@ -53,6 +59,12 @@ export class TransportError extends Error {
     this.kind = kind
     this.sent = sent
   }
+}
+
+/** Whether nothing was sent because it was too late for it. Also of an error that was made of that. */
+export function isLate(error: unknown): boolean {
+  if (error instanceof TransportError) return error.kind === 'late'
+  return error instanceof Error && error.cause instanceof TransportError && error.cause.kind === 'late'
 }
 
 export type HttpClient = {
@@ -146,9 +158,13 @@ class PendingCall implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // It must not be sent any more. Thrown, not aborted: that would end the connection, which is as good as new.
+    if (this.#settled) throw new Error('already failed')
+    if (this.#call.isTooLate?.()) {
+      this.#fail('late')
+      throw new Error('late')
+    }
     this.#controller = controller
-    // It has failed while it was queued: it must not be sent any more.
-    if (this.#settled) controller.abort(new Error('already failed'))
   }
 
   onResponseStart(

@@ -4,11 +4,15 @@ import type { CallContext, Upstream } from './upstream.ts'
 /** Gets every finished call: `outcome` is `success`, `abandoned` or the code of the failure. */
 export type ObserveUpstream = (observation: { operation: string; outcome: string; seconds: number }) => void
 
-/** The same upstream, with every call observed when it has finished. `now` is in milliseconds. */
-export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, now: () => number): Upstream {
+/** The same upstream, with every call observed when it has finished. `monotonicNow` is in milliseconds. */
+export function observeUpstream(
+  upstream: Upstream,
+  observe: ObserveUpstream,
+  monotonicNow: () => number,
+): Upstream {
   return {
     call: async (context, call) => {
-      const startedMs = now()
+      const startedMs = monotonicNow()
       let outcome = 'success'
       try {
         return await upstream.call(context, call)
@@ -16,7 +20,7 @@ export function observeUpstream(upstream: Upstream, observe: ObserveUpstream, no
         outcome = toOutcome(error, context)
         throw error
       } finally {
-        observe({ operation: call.operation, outcome, seconds: (now() - startedMs) / 1000 })
+        observe({ operation: call.operation, outcome, seconds: (monotonicNow() - startedMs) / 1000 })
       }
     },
   }

@@ -107,6 +107,7 @@ function toTransportOutcome(error: TransportError): PartOutcome {
     case 'timeout':
       return failed({ code: 'upstream_timeout' }, true)
     case 'aborted':
+    case 'late':
       return failed({ code: 'upstream_timeout' }, false)
     case 'too-large':
     case 'encoded':

@@ -23,8 +23,12 @@ export type ListQuery = {
 
 /** The task API (`oomol-api.md`). Everything throws `GatewayError`; ids were checked with `isTaskID`. */
 export type TaskApi = {
-  /** Sends the body unchanged, once. `answer` is upstream's own. */
-  create(context: CallContext, body: Buffer): Promise<{ taskID: string; answer: UpstreamAnswer }>
+  /** Sends the body unchanged, once, unless it is too late just before. `answer` is upstream's own. */
+  create(
+    context: CallContext,
+    body: Buffer,
+    isTooLate?: () => boolean,
+  ): Promise<{ taskID: string; answer: UpstreamAnswer }>
   list(context: CallContext, query: ListQuery): Promise<UpstreamAnswer>
   /** The same list, parsed. */
   page(context: CallContext, query: ListQuery): Promise<TaskPage>
@@ -46,12 +50,13 @@ export function createTaskApi(upstream: Upstream): TaskApi {
   ) => upstream.call(context, { operation, method: 'GET', path })
 
   return {
-    create: async (context, body) => {
+    create: async (context, body, isTooLate) => {
       const answer = await upstream.call(context, {
         operation: 'create',
         method: 'POST',
         path: TASKS,
         body,
+        isTooLate,
       })
       const taskID = isJsonObject(answer.value) ? answer.value.taskID : undefined
       // An id that could become another path is as unreadable as a missing one.

@@ -35,6 +35,9 @@ export function toTransportFailure(error: TransportError, operation: Operation):
     case 'unreachable':
     case 'reset':
       return { code: 'upstream_unreachable' }
+    // The one call that is not sent late is a create, whose intent took too long to be written down.
+    case 'late':
+      return { code: 'store_unavailable' }
     case 'aborted':
     case 'timeout':
       return { code: 'upstream_timeout' }

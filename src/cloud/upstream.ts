@@ -20,6 +20,8 @@ type UpstreamCall = {
   body?: Buffer
   /** Milliseconds from start to last byte; left out: the usual one of the operation. */
   deadlineMs?: number
+  /** As in `HttpCall`. */
+  isTooLate?: (() => boolean) | undefined
 }
 
 /** A success: its bytes as they came, which are JSON, and their parsed value. */
@@ -45,11 +47,12 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
       deadlineMs: call.deadlineMs ?? (call.operation === 'create' ? createMs : readMs),
       maxAnswerBytes: MAX_ANSWER_BYTES,
       signal: context.signal,
+      isTooLate: call.isTooLate,
     })
 
   return {
     call: async (context, call) => {
-      const startedMs = options.now()
+      const startedMs = options.monotonicNow()
       try {
         const answer = await attemptTwiceIfReading(() => attempt(context, call), call.method)
         if (context.trace) context.trace.upstreamStatus = answer.status
@@ -59,7 +62,7 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
         throw new GatewayError(toTransportFailure(error, call.operation), { cause: error })
       } finally {
         if (context.trace)
-          context.trace.upstreamMs = (context.trace.upstreamMs ?? 0) + options.now() - startedMs
+          context.trace.upstreamMs = (context.trace.upstreamMs ?? 0) + options.monotonicNow() - startedMs
       }
     },
   }
@@ -67,7 +70,10 @@ export function createUpstream(client: HttpClient, baseUrl: string, options: Ups
 
 type UpstreamOptions = {
   userAgent: string
+  /** Milliseconds since 1970, for the dates that upstream writes. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   deadlines: Pick<Deadlines, 'readMs' | 'createMs'>
 }
 

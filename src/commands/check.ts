@@ -50,6 +50,7 @@ async function askUpstream({ upstream, apiKey }: Config, version: string): Promi
     allowInsecure,
     userAgent: `oomol-gateway/${version}`,
     now: Date.now,
+    monotonicNow: () => performance.now(),
     deadlines: { ...DEADLINES, readMs: CALL_MS },
     observe: undefined,
   })

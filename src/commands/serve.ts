@@ -43,6 +43,7 @@ export async function serve(options: ServeOptions, signals: ProcessSignals): Pro
       version,
       store,
       now: Date.now,
+      monotonicNow: () => performance.now(),
       random: Math.random,
       descriptors,
       watchPressure: createProcessWatch({ descriptorLimit: descriptors?.limit }),

@@ -17,7 +17,7 @@ const LONGEST_OPENING_MS = 15_000
 /** A probe without an outcome is given up after this time; another may go. */
 const PROBE_MS = 60_000
 
-/** A circuit breaker: whether calls may be made to something that may be down. Time is passed in. */
+/** A circuit breaker: whether calls may be made to something that may be down. Time is passed in, by a clock that is never set. */
 export class Breaker {
   #state: BreakerState = CLOSED
 
@@ -35,6 +35,11 @@ export class Breaker {
       this.#state = { kind: 'probing', untilMs: nowMs + PROBE_MS, openings: this.#state.openings }
     }
     return waitMs
+  }
+
+  /** A call that was let through was not made after all: if it was the probe, another may go at once. */
+  noteNothing(nowMs: number): void {
+    if (this.#state.kind === 'probing') this.#state = { ...this.#state, kind: 'open', untilMs: nowMs }
   }
 
   /** A call was answered, well or badly: the other side is up. */

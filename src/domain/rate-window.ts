@@ -6,7 +6,7 @@ export type Quota = { limit: number; remaining: number; resetSeconds: number }
 
 /**
  * Counts of the last minute, second by second: a window that slides in steps of a second, so that no period of
- * 59 seconds has more than the limit. Time is passed in; when the clock goes back, the window does not move. The limit is passed in
+ * 59 seconds has more than the limit. Time is passed in, by a clock that is never set. The limit is passed in
  * as well, because a reload can change it while the counts stay.
  */
 export class RateWindow {

@@ -42,13 +42,13 @@ export const WALK = `
 const { crc32 } = require('node:zlib')
 const order = JSON.parse(process.argv[1])
 const lmdb = require(order.lmdb)
-const until = Date.now() + order.walkMs
+const until = performance.now() + order.walkMs
 let isWhole = true
 function * all(database, options) {
   let seen = 0
   for (const entry of database.getRange(options)) {
     seen += 1
-    if (seen % 256 === 0 && order.copyTo === undefined && Date.now() > until) {
+    if (seen % 256 === 0 && order.copyTo === undefined && performance.now() > until) {
       isWhole = false
       return
     }

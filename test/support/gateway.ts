@@ -37,6 +37,9 @@ export type TestGatewayOptions = {
   spoolDirectory?: string
   idempotencyTimes?: Partial<IdempotencyTimes>
   watchPressure?: WatchPressure
+  /** The wall clock and the one that durations are measured by; the real ones if left out. */
+  now?: () => number
+  monotonicNow?: () => number
 }
 
 /** The settings that point a gateway at an emulator, with two callers: `app` and `other`. */
@@ -73,7 +76,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     logger,
     version: '0.0.0',
     store,
-    now: Date.now,
+    now: options.now ?? Date.now,
+    monotonicNow: options.monotonicNow ?? (() => performance.now()),
     random: createSeededRandom('gateway'),
     deadlines: options.deadlines ?? {},
     ...(options.uploadMemoryBytes === undefined ? {} : { uploadMemoryBytes: options.uploadMemoryBytes }),

@@ -29,7 +29,7 @@ export type Limits = {
 /** Bounded by the configuration, because only callers with a limit have counts. */
 type Counts = { requests: RateWindow; creates: RateWindow; runs: number }
 
-export function createLimits(now: () => number): Limits {
+export function createLimits(monotonicNow: () => number): Limits {
   const countsByCaller = new Map<string, Counts>()
   const countsOf = ({ id }: Caller): Counts => {
     let counts = countsByCaller.get(id)
@@ -41,12 +41,12 @@ export function createLimits(now: () => number): Limits {
   }
   const quota = (caller: Caller, name: NamedQuota['name']): NamedQuota | undefined => {
     const limit = limitOf(caller, name)
-    return limit === undefined ? undefined : { name, ...countsOf(caller)[name].quota(limit, now()) }
+    return limit === undefined ? undefined : { name, ...countsOf(caller)[name].quota(limit, monotonicNow()) }
   }
   const take = (caller: Caller, name: NamedQuota['name']): void => {
     const limit = limitOf(caller, name)
-    if (limit === undefined || countsOf(caller)[name].take(limit, now())) return
-    throw usedUp(name, countsOf(caller)[name].quota(limit, now()))
+    if (limit === undefined || countsOf(caller)[name].take(limit, monotonicNow())) return
+    throw usedUp(name, countsOf(caller)[name].quota(limit, monotonicNow()))
   }
 
   return {

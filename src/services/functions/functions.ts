@@ -40,7 +40,8 @@ type NamedFunctionsDeps = {
   /** Read again for each request, so that a reload takes effect. */
   callerRegistry: Pick<CallerRegistry, 'current'>
   packageCache: PackageCache
-  now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   log: ServiceLog
 }
 
@@ -48,9 +49,9 @@ type NamedFunctionsDeps = {
 type Resolved = { config: FunctionConfig; packageVersion: string; block: BlockSchema | undefined }
 
 export function createNamedFunctions(deps: NamedFunctionsDeps): NamedFunctions {
-  const { callerRegistry, packageCache, now, log } = deps
+  const { callerRegistry, packageCache, monotonicNow, log } = deps
   const functions = () => callerRegistry.current().functions
-  const warnings = createWarnings(log, now)
+  const warnings = createWarnings(log, monotonicNow)
 
   const require = ({ caller }: CallerContext, name: string): FunctionConfig => {
     const config = functions().find((candidate) => candidate.name === name)
@@ -117,14 +118,14 @@ type Warnings = {
   configuration(config: FunctionConfig, block: BlockSchema): void
 }
 
-function createWarnings(log: ServiceLog, now: () => number): Warnings {
+function createWarnings(log: ServiceLog, monotonicNow: () => number): Warnings {
   const uncheckedAtMs = new Map<string, number>()
   const checked = new WeakMap<FunctionConfig, BlockSchema>()
   return {
     unchecked: ({ name }, isRegistryAway) => {
       const lastMs = uncheckedAtMs.get(name) ?? Number.NEGATIVE_INFINITY
-      if (now() - lastMs < WARN_EVERY_MS) return
-      uncheckedAtMs.set(name, now())
+      if (monotonicNow() - lastMs < WARN_EVERY_MS) return
+      uncheckedAtMs.set(name, monotonicNow())
       const why = isRegistryAway ? 'the registry is away' : 'its package has no such block'
       log.warn({ function: name }, `inputs are not validated: ${why}`)
     },

@@ -29,7 +29,8 @@ export type PackageCache = {
 
 type PackageCacheDeps = {
   registry: RegistryApi
-  now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   /** Most milliseconds that a look-up takes, because runs wait for it. */
   lookUpMs: number
   /** Called after a failed look-up, with the code of its failure. */
@@ -38,12 +39,17 @@ type PackageCacheDeps = {
 
 type Entry = { found: PackageSchemas | undefined; askedAtMs: number; failedAtMs: number; bytes: number }
 
-export function createPackageCache({ registry, now, lookUpMs, onFailure }: PackageCacheDeps): PackageCache {
+export function createPackageCache({
+  registry,
+  monotonicNow,
+  lookUpMs,
+  onFailure,
+}: PackageCacheDeps): PackageCache {
   const cache = createEntryCache()
   const pending = new Map<string, Promise<PackageSchemas | undefined>>()
 
   const lookUp = async (key: string, caller: Caller, wanted: PackageVersion) => {
-    const askedAtMs = now()
+    const askedAtMs = monotonicNow()
     const { credential } = caller
     // `wanted` can be a whole function with its secrets: only these two go into logs and requests.
     const { packageName, packageVersion } = wanted
@@ -64,8 +70,15 @@ export function createPackageCache({ registry, now, lookUpMs, onFailure }: Packa
     } catch (error) {
       onFailure?.({ packageName, packageVersion }, toFailure(error).code)
       const known = cache.get(key)
-      const found = known !== undefined && now() - known.askedAtMs < STALE_TAG_MS ? known.found : undefined
-      const entry = { askedAtMs: 0, bytes: 0, ...known, found, failedAtMs: now() }
+      const found =
+        known !== undefined && monotonicNow() - known.askedAtMs < STALE_TAG_MS ? known.found : undefined
+      const entry = {
+        askedAtMs: Number.NEGATIVE_INFINITY,
+        bytes: 0,
+        ...known,
+        found,
+        failedAtMs: monotonicNow(),
+      }
       cache.put(key, entry)
       return found
     }
@@ -75,7 +88,7 @@ export function createPackageCache({ registry, now, lookUpMs, onFailure }: Packa
     find: async (caller, wanted) => {
       const key = keyOf(caller.credential.id, wanted)
       const known = cache.get(key)
-      if (known !== undefined && isFresh(known, wanted, now())) return known.found
+      if (known !== undefined && isFresh(known, wanted, monotonicNow())) return known.found
       const running = pending.get(key)
       if (running !== undefined) return running
       const begun = lookUp(key, caller, wanted).finally(() => pending.delete(key))

@@ -23,8 +23,11 @@ export type CreateOperation = {
   readonly request: CreateRequest
   /** Throws when the create would be refused; called before anything is written or sent. */
   check(): Promise<void>
-  /** Sends the create: at most once a call. Throws `GatewayError`. */
-  send(): Promise<MadeTask>
+  /**
+   * Sends the create: at most once a call, and not at all if `isTooLate` says so right before its first byte.
+   * Throws `GatewayError`.
+   */
+  send(isTooLate?: () => boolean): Promise<MadeTask>
   /** Writes down whose task it is; durable when it resolves. May be repeated. Throws `store_unavailable`. */
   record(taskID: string): Promise<void>
 }

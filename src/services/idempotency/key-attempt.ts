@@ -6,14 +6,19 @@ import type { ServiceLog } from '../service-log.ts'
 import type { CreatedTask, CreateOperation } from './create-operation.ts'
 import { createIntended } from './intended-create.ts'
 import { type KeyRecord, type StoredRecord, toStored } from './key-record.ts'
+import type { LostCreates } from './lost-creates.ts'
 import type { ProcessLease } from './process-lease.ts'
 import type { Finding, Recover } from './recovery.ts'
 
 export type KeyAttemptDeps = {
   lease: ProcessLease
   recover: Recover
+  lostCreates: LostCreates
   drain: Drain
+  /** Milliseconds since 1970: records are read by other processes, and compared with times of upstream. */
   now: () => number
+  /** Milliseconds, by a clock that is never set: how long this request is held. */
+  monotonicNow: () => number
   log: ServiceLog
   times: AttemptTimes
 }
@@ -42,12 +47,14 @@ export class KeyAttempt {
   readonly #request: KeyedRequest
   readonly #keyRecord: KeyRecord
   readonly #searchUntilMs: number
+  /** The create of another process that is waited for, and when it is over at the latest. */
+  #awaited: { text: string; untilMs: number } | undefined
 
   constructor(deps: KeyAttemptDeps, request: KeyedRequest, keyRecord: KeyRecord) {
     this.#deps = deps
     this.#request = request
     this.#keyRecord = keyRecord
-    this.#searchUntilMs = deps.now() + deps.times.searchMs
+    this.#searchUntilMs = deps.monotonicNow() + deps.times.searchMs
   }
 
   /** Each turn either answers or moves the record on; a turn that lost a race reads what the winner wrote. */
@@ -78,24 +85,41 @@ export class KeyAttempt {
 
   /** Writes the intent in place of `current` and creates the task. */
   #create(current: StoredRecord | undefined): Promise<CreatedTask | undefined> {
-    const { fingerprint, operation } = this.#request
-    return createIntended(this.#deps, { keyRecord: this.#keyRecord, current, fingerprint, operation })
+    const { recordKey, fingerprint, operation } = this.#request
+    const noteLost = () => this.#deps.lostCreates.note(recordKey)
+    return createIntended(this.#deps, {
+      keyRecord: this.#keyRecord,
+      current,
+      fingerprint,
+      operation,
+      noteLost,
+    })
   }
 
   /** Another process may be about to know the outcome; a dead one never will. */
   async #awaitOther(current: StoredRecord, record: RecordOf<'creating'>): Promise<undefined> {
     const { lease, times, now } = this.#deps
     const latestMs = record.startedAtMs + times.attemptMs
+    const isInTime = now() < latestMs && !this.#isOverdue(current)
     const isOurs = record.process === lease.process
-    const isGoingOn = !isOurs && now() < latestMs && (await lease.isAlive(record.process))
-    if (isGoingOn) return this.#pause(times.joinMs)
-    const unknown = toUnknownRecord(record, Math.min(now(), latestMs))
+    if (!isOurs && isInTime && (await lease.isAlive(record.process))) return this.#pause(times.joinMs)
+    const nowMs = now()
+    // Before its own start: the clock was set back, and when the attempt ended is not known.
+    const endedAtMs = nowMs < record.startedAtMs ? latestMs : Math.min(nowMs, latestMs)
+    const unknown = toUnknownRecord(record, endedAtMs)
     await this.#keyRecord.replace(current, toStored(unknown))
     return undefined
   }
 
+  /** Whether it has been waited for as long as any create lasts, whatever was done to the wall clock meanwhile. */
+  #isOverdue({ text }: StoredRecord): boolean {
+    const { monotonicNow, times } = this.#deps
+    if (this.#awaited?.text !== text) this.#awaited = { text, untilMs: monotonicNow() + times.attemptMs }
+    return monotonicNow() >= this.#awaited.untilMs
+  }
+
   async #search(current: StoredRecord, record: RecordOf<'unknown'>): Promise<CreatedTask | undefined> {
-    const { recover, times, now } = this.#deps
+    const { recover, times, now, monotonicNow } = this.#deps
     const { context, recordKey } = this.#request
     const finding = await recover(context, recordKey, record)
     switch (finding.kind) {
@@ -105,8 +129,9 @@ export class KeyAttempt {
         return this.#adopt(current, record, finding)
       case 'unknown': {
         const { againAtMs } = finding
-        if (againAtMs === undefined || againAtMs > this.#searchUntilMs) throw outcomeUnknown()
-        return this.#pause(Math.max(againAtMs - now(), times.joinMs))
+        const waitMs = (againAtMs ?? Number.POSITIVE_INFINITY) - now()
+        if (monotonicNow() + waitMs > this.#searchUntilMs) throw outcomeUnknown()
+        return this.#pause(Math.max(waitMs, times.joinMs))
       }
     }
   }

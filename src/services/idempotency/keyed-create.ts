@@ -9,6 +9,7 @@ import { createTaskListings, type ReadPage } from '../tasks/task-listings.ts'
 import type { CreatedTask, CreateOperation, KeyUse } from './create-operation.ts'
 import { type AttemptTimes, KeyAttempt, type KeyAttemptDeps, outcomeUnknown } from './key-attempt.ts'
 import { KeyRecord } from './key-record.ts'
+import { createLostCreates } from './lost-creates.ts'
 import { createProcessLease } from './process-lease.ts'
 import { createRecover } from './recovery.ts'
 
@@ -45,7 +46,10 @@ type KeyedCreateDeps = {
   store: Store
   drain: Drain
   readPage: ReadPage
+  /** Milliseconds since 1970. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   log: ServiceLog
   /** What is left out is as in `IDEMPOTENCY_TIMES`. */
   times: Partial<IdempotencyTimes> & Pick<IdempotencyTimes, 'attemptMs'>
@@ -55,12 +59,13 @@ type KeyedCreateDeps = {
 type PendingCreate = { fingerprint: string; task: Promise<CreatedTask> }
 
 export function createKeyedCreate(deps: KeyedCreateDeps): KeyedCreate {
-  const { store, drain, readPage, now, log } = deps
+  const { store, drain, readPage, now, monotonicNow, log } = deps
   const times = { ...IDEMPOTENCY_TIMES, ...deps.times }
-  const listings = createTaskListings(readPage, now)
+  const listings = createTaskListings(readPage, { now, monotonicNow })
   const lease = createProcessLease({ store, now, leaseMs: times.leaseMs })
-  const recover = createRecover({ store, listings, times, now })
-  const attemptDeps: KeyAttemptDeps = { lease, recover, drain, now, log, times }
+  const lostCreates = createLostCreates(monotonicNow, times.settleMs)
+  const recover = createRecover({ store, listings, lostCreates, times, now })
+  const attemptDeps: KeyAttemptDeps = { lease, recover, lostCreates, drain, now, monotonicNow, log, times }
   const pendingCreates = new Map<string, PendingCreate>()
 
   return async (context, { key, fingerprint }, operation) => {

@@ -14,13 +14,18 @@ export type ProcessLease = {
   isAlive(process: string): Promise<boolean>
 }
 
-/** `now` and `leaseMs` are milliseconds. */
+/** Milliseconds; `now` is the clock of the store, by which a lease runs out for all processes. */
 type ProcessLeaseDeps = { store: Store; now: () => number; leaseMs: number }
 
 export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): ProcessLease {
   const process = randomUUID()
   let holders = 0
   let leasedUntilMs = 0
+  /** Too long is as bad as too short: the clock was set back, and the lease would outlive this process. */
+  const isFresh = () => {
+    const leftMs = leasedUntilMs - now()
+    return leftMs >= leaseMs / 2 && leftMs <= leaseMs
+  }
   let writing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -57,7 +62,7 @@ export function createProcessLease({ store, now, leaseMs }: ProcessLeaseDeps): P
     hold: async () => {
       holders += 1
       try {
-        if (leasedUntilMs < now() + leaseMs / 2) await write()
+        if (!isFresh()) await write()
       } catch (error) {
         release()
         throw error

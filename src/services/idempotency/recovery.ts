@@ -10,6 +10,7 @@ import {
 import type { Store } from '../../store/store.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { TaskListings } from '../tasks/task-listings.ts'
+import type { LostCreates } from './lost-creates.ts'
 import { claimTask, findClaimable } from './task-claims.ts'
 
 /** The outcome of a lost create. `againAtMs`: when another search may find out more; undefined: not soon. */
@@ -18,7 +19,14 @@ export type Finding =
   | { kind: 'absent' }
   | { kind: 'unknown'; againAtMs: number | undefined }
 
-type RecoveryDeps = { store: Store; listings: TaskListings; times: SearchTimes; now: () => number }
+type RecoveryDeps = {
+  store: Store
+  listings: TaskListings
+  lostCreates: LostCreates
+  times: SearchTimes
+  /** Milliseconds since 1970. */
+  now: () => number
+}
 
 /**
  * Searches the task list of the credential that a lost create was made with for its task. A task that is found
@@ -30,10 +38,11 @@ export type Recover = (
   record: RecordOf<'unknown'>,
 ) => Promise<Finding>
 
-export function createRecover({ store, listings, times, now }: RecoveryDeps): Recover {
+export function createRecover({ store, listings, lostCreates, times, now }: RecoveryDeps): Recover {
   return async ({ caller }, recordKey, record) => {
+    const settlesInMs = lostCreates.settlesInMs(recordKey)
     const listing = await listings.read(caller.credential, {
-      notBeforeMs: now() - MAX_LISTING_AGE_MS,
+      maxAgeMs: MAX_LISTING_AGE_MS,
       backToMs: searchBackToMs(record, times),
     })
     const { equal, unclear } = findCandidates(record, listing, times)
@@ -48,6 +57,7 @@ export function createRecover({ store, listings, times, now }: RecoveryDeps): Re
     if (candidates.length > 0) return { kind: 'unknown', againAtMs: now() + times.recordingMs }
     if (unclear.some(isClaimable)) return { kind: 'unknown', againAtMs: undefined }
     const proof = proveAbsence(record, listing, times)
+    if (proof.absent && settlesInMs > 0) return { kind: 'unknown', againAtMs: now() + Math.ceil(settlesInMs) }
     return proof.absent ? { kind: 'absent' } : { kind: 'unknown', againAtMs: proof.againAtMs }
   }
 }

@@ -18,7 +18,8 @@ export type PollerDeps = {
   readPage: ReadPage
   /** Polls of running tasks, a second and credential. */
   pollRate: number
-  now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   random: () => number
   /** How long a task that the gateway created may not be found, in milliseconds. */
   notFoundMs: number
@@ -42,10 +43,10 @@ export class CredentialPoller {
   #timerAtMs = Number.POSITIVE_INFINITY
 
   constructor(credential: Credential, deps: PollerDeps) {
-    const { pollRate, now, random, notFoundMs } = deps
+    const { pollRate, monotonicNow, random, notFoundMs } = deps
     this.#credential = credential
     this.#deps = deps
-    this.#budget = new PollBudget(pollRate, now(), random)
+    this.#budget = new PollBudget(pollRate, monotonicNow(), random)
     this.#schedule = new PollSchedule(random)
     this.#plan = new PollPlan(this.#schedule, this.#budget)
     this.#results = new PollResults({
@@ -75,8 +76,9 @@ export class CredentialPoller {
   }
 
   #begin(target: PollTarget): PolledTask {
-    const task = createPolledTask(target)
-    this.#schedule.add(task, this.#deps.now())
+    const nowMs = this.#deps.monotonicNow()
+    const task = createPolledTask(target, nowMs)
+    this.#schedule.add(task, nowMs)
     this.#setTimer()
     return task
   }
@@ -98,18 +100,18 @@ export class CredentialPoller {
 
   /** Sets the timer for the next request, unless it is set for an earlier moment already. */
   #setTimer(): void {
-    const nowMs = this.#deps.now()
+    const nowMs = this.#deps.monotonicNow()
     const atMs = this.#plan.wakeAtMs(nowMs)
     if (atMs >= this.#timerAtMs) return
     clearTimeout(this.#timer)
     this.#timerAtMs = atMs
-    this.#timer = setTimeout(() => this.#makeRequests(), atMs - nowMs)
+    this.#timer = setTimeout(() => this.#makeRequests(), Math.ceil(atMs - nowMs))
   }
 
   /** Makes every request that is to be made now. */
   #makeRequests(): void {
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    const nowMs = this.#deps.now()
+    const nowMs = this.#deps.monotonicNow()
     for (let step = this.#plan.next(nowMs); step !== undefined; step = this.#plan.next(nowMs)) {
       if (step.kind === 'page') void this.#readPage(step.query)
       else void this.#pollTask(step.task, false)
@@ -125,8 +127,8 @@ export class CredentialPoller {
   }
 
   async #pollTask(task: PolledTask, isFetch: boolean): Promise<void> {
-    const { now, pollTask } = this.#deps
-    const poll = { task, isFetch, startedAtMs: now() }
+    const { monotonicNow, pollTask } = this.#deps
+    const poll = { task, isFetch, startedAtMs: monotonicNow() }
     const cancel = new AbortController()
     task.poll = cancel
     try {
@@ -137,9 +139,9 @@ export class CredentialPoller {
     } catch (error) {
       task.poll = undefined
       if (cancel.signal.aborted) this.#budget.abandoned()
-      else this.#results.onPollError(poll, toFailure(error), now())
+      else this.#results.onPollError(poll, toFailure(error), monotonicNow())
     }
-    this.#schedule.pollAgain(task, now())
+    this.#schedule.pollAgain(task, monotonicNow())
     if (isFetch) this.#plan.endFetch()
     // This may have been the probe that ended an outage: results that waited for that have no timer.
     this.#fetchResults()
@@ -147,17 +149,17 @@ export class CredentialPoller {
   }
 
   async #readPage(query: PageQuery): Promise<void> {
-    const { now, readPage } = this.#deps
-    const startedAtMs = now()
+    const { monotonicNow, readPage } = this.#deps
+    const startedAtMs = monotonicNow()
     const cancel = new AbortController()
     this.#page = cancel
     try {
       const page = await readPage(this.#credential, query, cancel.signal)
       this.#budget.succeeded()
-      if (!cancel.signal.aborted) this.#results.onPage(page, now())
+      if (!cancel.signal.aborted) this.#results.onPage(page, monotonicNow())
     } catch (error) {
       if (cancel.signal.aborted) this.#budget.abandoned()
-      else this.#results.onPageError(toFailure(error), startedAtMs, now())
+      else this.#results.onPageError(toFailure(error), startedAtMs, monotonicNow())
     }
     // All waiters have left. One that has joined since may have found a probe under way, and set no timer.
     if (cancel.signal.aborted) this.#setTimer()

@@ -94,7 +94,7 @@ export class PollBudget {
   }
 
   #refill(nowMs: number): void {
-    // A clock that is set back takes nothing away.
+    // A moment before the last one takes nothing away.
     const earned = (Math.max(0, nowMs - this.#refilledAtMs) * this.#rate()) / 1000
     this.#tokens = Math.min(this.#burst, this.#tokens + earned)
     this.#refilledAtMs = nowMs

@@ -17,7 +17,7 @@ const BACKLOG_SWEEP_MS = 1_000
 
 /**
  * Which request is made next with one credential: a poll of a task by its id, or a page of the list when there
- * are many tasks. Decides for a moment that is passed in, in epoch milliseconds; makes no request and
+ * are many tasks. Decides for a moment that is passed in, in milliseconds by the clock of durations; makes no request and
  * sets no timer. Each request that it returns counts as begun.
  */
 export class PollPlan {

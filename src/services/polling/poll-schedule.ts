@@ -12,7 +12,7 @@ const CHECK_INTERVALS = 2.5
 /**
  * When each task of one credential is due for its next poll, and what it waits for once it is: a page of the
  * list, a poll by id, or the fetch of its result. A task whose poll is under way waits for nothing. Times are
- * epoch milliseconds and passed in.
+ * milliseconds by a clock that is never set, and passed in.
  */
 export class PollSchedule {
   readonly #random: () => number
@@ -104,7 +104,7 @@ export class PollSchedule {
    */
   pollAgain(task: PolledTask, nowMs: number): void {
     if (!this.has(task) || this.#ended.has(task)) return
-    const ageMs = nowMs - task.createdAtMs
+    const ageMs = nowMs - task.bornAtMs
     this.#due.push(task, nowMs + nextPollDelayMs(ageMs, this.#random()))
     this.#checks.push(task, nowMs + CHECK_INTERVALS * nextPollDelayMs(ageMs, this.#random()))
   }
@@ -124,7 +124,7 @@ export class PollSchedule {
     if (!hasEnded) {
       this.#byID.delete(task)
       // No jitter: tasks that were shown together fall due together, and are shown together again.
-      const delayMs = nextPollDelayMs(nowMs - task.createdAtMs, 0.5)
+      const delayMs = nextPollDelayMs(nowMs - task.bornAtMs, 0.5)
       this.#due.push(task, nowMs + Math.min(delayMs, LONGEST_LISTED_MS))
     } else if (!task.wasListedAsEnded) {
       task.wasListedAsEnded = true

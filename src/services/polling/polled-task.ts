@@ -6,14 +6,14 @@ import type { Failure } from '../../errors.ts'
 export type PollTask = (credential: Credential, taskID: string, signal: AbortSignal) => Promise<TaskState>
 
 /**
- * A task to poll with the credential it belongs to. `createdAtMs`: when it was, or is taken to be, created.
+ * A task to poll with the credential it belongs to. `ageMs`: how long ago it was, or is taken to be, created.
  * `isNew`: the gateway created it just now. `isOwn`: the gateway created it, now or before; as `isNew` if
  * left out.
  */
 export type PollTarget = {
   credential: Credential
   taskID: string
-  createdAtMs: number
+  ageMs: number
   isNew: boolean
   isOwn?: boolean
 }
@@ -30,7 +30,8 @@ export type Waiter = {
 /** A task that is polled: who waits for it, and its state as last seen. */
 export type PolledTask = {
   readonly taskID: string
-  readonly createdAtMs: number
+  /** When it was created, by the clock of durations; before that clock began, if it is older. */
+  readonly bornAtMs: number
   /** The gateway created it just now: upstream may need a moment until it knows it. */
   readonly isNew: boolean
   /** The gateway created it, now or before. */
@@ -44,11 +45,14 @@ export type PolledTask = {
   wasListedAsEnded: boolean
 }
 
-/** A task that is about to be polled, without waiters. */
-export function createPolledTask({ taskID, createdAtMs, isNew, isOwn = isNew }: PollTarget): PolledTask {
+/** A task that is about to be polled, without waiters. `nowMs` is by the clock of durations. */
+export function createPolledTask(
+  { taskID, ageMs, isNew, isOwn = isNew }: PollTarget,
+  nowMs: number,
+): PolledTask {
   return {
     taskID,
-    createdAtMs,
+    bornAtMs: nowMs - ageMs,
     isNew,
     isOwn,
     waiters: new Set(),

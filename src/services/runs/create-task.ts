@@ -1,3 +1,4 @@
+import { isLate } from '../../cloud/http-client.ts'
 import type { TaskApi } from '../../cloud/task-api.ts'
 import type { Breaker } from '../../domain/breaker.ts'
 import type { CreateRequest } from '../../domain/create-request.ts'
@@ -32,7 +33,10 @@ export type CreateTaskDeps = {
   limits: Pick<Limits, 'takeCreate'>
   createKeyed: KeyedCreate
   breaker: Breaker
+  /** Milliseconds since 1970. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
   /** From 0 to 1. */
   random: () => number
   log: ServiceLog
@@ -48,7 +52,7 @@ export function createCreateTask(deps: CreateTaskDeps): CreateTask {
     const operation: CreateOperation = {
       request,
       check: () => checkCreate(deps, context, request),
-      send: () => sendCreate(deps, context, request),
+      send: (isTooLate) => sendCreate(deps, context, request, isTooLate),
       record: (taskID) => deps.owners.record(context, taskID),
     }
     if (keyUse === undefined) return createUnkeyed(deps, operation)
@@ -79,14 +83,14 @@ function authorise({ caller }: RequestContext, request: CreateRequest): void {
 
 /** Checks the request that makes the task. A repeat of it is not checked again. */
 async function checkCreate(
-  { validateDirectInputs, pressure, breaker, limits, now }: CreateTaskDeps,
+  { validateDirectInputs, pressure, breaker, limits, monotonicNow }: CreateTaskDeps,
   context: RequestContext,
   request: CreateRequest,
 ): Promise<void> {
   pressure.refuseNew()
   const errors = request.inputProblems ?? (await validateDirectInputs?.(context, request)) ?? []
   if (errors.length > 0) throw invalidInputs(errors)
-  refuseFor(breaker.waitMs(now()))
+  refuseFor(breaker.waitMs(monotonicNow()))
   limits.takeCreate(context.caller)
 }
 
@@ -95,23 +99,26 @@ const DOWN: ReadonlySet<number | undefined> = new Set([undefined, 502, 503, 504]
 
 /** Sends the create. A caller that leaves must not cut it in half: it goes on to its end, and its task with it. */
 async function sendCreate(
-  { api, breaker, now, random }: CreateTaskDeps,
+  { api, breaker, now, monotonicNow, random }: CreateTaskDeps,
   { caller, trace }: RequestContext,
   request: CreateRequest,
+  isTooLate: (() => boolean) | undefined,
 ): Promise<MadeTask> {
-  refuseFor(breaker.request(now()))
+  refuseFor(breaker.request(monotonicNow()))
   // A trace of its own shows whether this very call was answered.
   const ownTrace: Trace = {}
   try {
     const { taskID, answer } = await api.create(
       { credential: caller.credential, trace: ownTrace },
       request.body,
+      isTooLate,
     )
     breaker.noteAnswer()
     trace.taskID = taskID
     return { taskID, createdAtMs: now(), answer: answer.bytes }
   } catch (error) {
-    if (DOWN.has(ownTrace.upstreamStatus)) breaker.noteFailure(now(), random())
+    if (isLate(error)) breaker.noteNothing(monotonicNow())
+    else if (DOWN.has(ownTrace.upstreamStatus)) breaker.noteFailure(monotonicNow(), random())
     else breaker.noteAnswer()
     throw error
   } finally {

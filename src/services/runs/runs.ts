@@ -49,10 +49,12 @@ type RunsDeps = {
   limits: Limits
   /** Milliseconds since 1970. */
   now: () => number
+  /** Milliseconds, by a clock that is never set. */
+  monotonicNow: () => number
 }
 
 export function createRuns(deps: RunsDeps): Runs {
-  const { api, createTask, owners, limits, now } = deps
+  const { api, owners, limits } = deps
   /** The files would be sent in vain if the create were refused. */
   const requireCreate = ({ caller }: RequestContext, { sendsFiles }: CreateOptions) => {
     if (sendsFiles) limits.requireCreate(caller)
@@ -60,7 +62,7 @@ export function createRuns(deps: RunsDeps): Runs {
   return {
     create: async (context, prepare, options = {}) => {
       requireCreate(context, options)
-      return createTask(context, await prepare())
+      return deps.createTask(context, await prepare())
     },
     run: async (context, prepare, options) => {
       requireCreate(context, options)
@@ -78,7 +80,7 @@ export function createRuns(deps: RunsDeps): Runs {
       withWaitSlot(deps, context.caller, async () => {
         await owners.require(context, taskID)
         // When it was created is not known: polls begin as if it were now.
-        const task = { taskID, createdAtMs: now(), isNew: false, isOwn: false }
+        const task = { taskID, ageMs: 0, isNew: false, isOwn: false }
         return waitForEnd(deps, context, task, options)
       }),
     poll: async (context, taskID) => {
@@ -91,7 +93,7 @@ export function createRuns(deps: RunsDeps): Runs {
 
 /** Creates a task to wait for. While ten thousand wait only this is kept, not upstream's answer to the create. */
 async function createAwaited(
-  { createTask }: Pick<RunsDeps, 'createTask'>,
+  { createTask, now }: Pick<RunsDeps, 'createTask' | 'now'>,
   context: RequestContext,
   prepare: PrepareRun,
   { onCreated }: RunOptions,
@@ -99,5 +101,7 @@ async function createAwaited(
   const created = await createTask(context, await prepare())
   onCreated?.(created)
   const { taskID, createdAtMs, isReplayed, finished, saveOutcome } = created
-  return { taskID, createdAtMs, isNew: !isReplayed, isOwn: true, finished, saveOutcome }
+  // Of a task of another day the wall clock alone knows the age; from here on it is not asked any more.
+  const ageMs = isReplayed ? Math.max(0, now() - createdAtMs) : 0
+  return { taskID, ageMs, isNew: !isReplayed, isOwn: true, finished, saveOutcome }
 }

@@ -6,10 +6,10 @@ import type { TaskPoller } from '../polling/task-poller.ts'
 import { type RunOutcome, toRunOutcome } from './run-outcome.ts'
 
 /**
- * A task to wait for. `isNew`: created just now, so the first poll can wait. `isOwn`: created by this
- * gateway, now or before.
+ * A task to wait for. `ageMs`: how long ago it was created. `isNew`: created just now, so the first poll can
+ * wait. `isOwn`: created by this gateway, now or before.
  */
-type AwaitedTask = { taskID: string; createdAtMs: number; isNew: boolean; isOwn: boolean }
+type AwaitedTask = { taskID: string; ageMs: number; isNew: boolean; isOwn: boolean }
 
 export type WaitOptions = {
   /** How long to wait for the end, in milliseconds. */
@@ -18,7 +18,7 @@ export type WaitOptions = {
   onState?: ((taskID: string, state: TaskState) => void) | undefined
 }
 
-type WaitDeps = { poller: Pick<TaskPoller, 'join'>; drain: Drain; now: () => number }
+type WaitDeps = { poller: Pick<TaskPoller, 'join'>; drain: Drain; monotonicNow: () => number }
 
 /** A task that exists as far as we know, and was never seen. */
 const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0 }
@@ -29,12 +29,13 @@ const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0
  * id when the task can't be polled.
  */
 export function waitForEnd(
-  { poller, drain, now }: WaitDeps,
+  { poller, drain, monotonicNow }: WaitDeps,
   context: RequestContext,
-  { taskID, createdAtMs, isNew, isOwn }: AwaitedTask,
+  { taskID, ageMs, isNew, isOwn }: AwaitedTask,
   { waitMs, onState }: WaitOptions,
 ): Promise<RunOutcome> {
   return new Promise((resolve, reject) => {
+    const bornAtMs = monotonicNow() - ageMs
     let state: TaskState | undefined = isNew ? NEW_TASK : undefined
     let lastOutage: Failure | undefined
     const undo: (() => void)[] = []
@@ -49,7 +50,7 @@ export function waitForEnd(
     const stop = () => {
       // A task that was never seen may not exist: then the answer is what went wrong.
       if (state === undefined && lastOutage !== undefined) fail(lastOutage)
-      else finish(() => resolve(toRunOutcome(taskID, state ?? UNSEEN_TASK, now() - createdAtMs)))
+      else finish(() => resolve(toRunOutcome(taskID, state ?? UNSEEN_TASK, monotonicNow() - bornAtMs)))
     }
 
     // However short the wait, it lasts until the first poll is over: before that there is nothing to answer.
@@ -64,7 +65,7 @@ export function waitForEnd(
     undo.push(() => context.signal.removeEventListener('abort', stop))
     undo.push(drain.onBegin(stop))
     const leave = poller.join(
-      { credential: context.caller.credential, taskID, createdAtMs, isNew, isOwn },
+      { credential: context.caller.credential, taskID, ageMs, isNew, isOwn },
       {
         onState: (seen) => {
           state = seen

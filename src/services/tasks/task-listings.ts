@@ -9,8 +9,8 @@ export type ReadPage = (credential: Credential, query: PageQuery, signal?: Abort
 
 /** Scans of the task list back to a point in time. Concurrent searches share them. */
 export type TaskListings = {
-  /** A scan that began at `notBeforeMs` or later. Rejects with `GatewayError`. */
-  read(credential: Credential, query: { notBeforeMs: number; backToMs: number }): Promise<Listing>
+  /** A scan that began at most `maxAgeMs` ago. `backToMs` is by upstream's clock. Rejects with `GatewayError`. */
+  read(credential: Credential, query: { maxAgeMs: number; backToMs: number }): Promise<Listing>
 }
 
 const PAGE_SIZE = 100
@@ -21,14 +21,18 @@ const TASKS_IN_ORDER = 100
 
 type SharedScan = { startedAtMs: number; backToMs: number; listing: Promise<Listing> }
 
-export function createTaskListings(readPage: ReadPage, now: () => number): TaskListings {
+/** `now`: milliseconds since 1970; `monotonicNow`: by a clock that is never set. */
+type ListingClocks = { now: () => number; monotonicNow: () => number }
+
+export function createTaskListings(readPage: ReadPage, { now, monotonicNow }: ListingClocks): TaskListings {
   const latest = new Map<string, SharedScan>()
   return {
-    read: (credential, { notBeforeMs, backToMs }) => {
+    read: (credential, { maxAgeMs, backToMs }) => {
+      const startedAtMs = monotonicNow()
       const shared = latest.get(credential.id)
-      if (shared && shared.startedAtMs >= notBeforeMs && shared.backToMs <= backToMs) return shared.listing
-      const startedAtMs = now()
-      const listing = readList((query) => readPage(credential, query), startedAtMs, backToMs)
+      const isRecent = shared !== undefined && startedAtMs - shared.startedAtMs <= maxAgeMs
+      if (isRecent && shared.backToMs <= backToMs) return shared.listing
+      const listing = readList((query) => readPage(credential, query), now(), backToMs)
       const begun = { startedAtMs, backToMs, listing }
       latest.set(credential.id, begun)
       const forget = () => {

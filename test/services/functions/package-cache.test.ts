@@ -23,10 +23,15 @@ beforeEach(async () => {
   failures = []
   const now = () => nowMs
   const registry = createRegistryApi(
-    createUpstream(client, emulator.registryUrl, { userAgent: 'test', now, deadlines: DEADLINES }),
+    createUpstream(client, emulator.registryUrl, {
+      userAgent: 'test',
+      now,
+      monotonicNow: now,
+      deadlines: DEADLINES,
+    }),
   )
   const onFailure = (_: object, code: string) => failures.push(code)
-  packageCache = createPackageCache({ registry, now, lookUpMs: 5_000, onFailure })
+  packageCache = createPackageCache({ registry, monotonicNow: now, lookUpMs: 5_000, onFailure })
   publish('1.0.0')
 })
 afterEach(async () => {

@@ -12,7 +12,7 @@ afterEach(() => {
 
 function pollerOf(source: TaskSource, pollTask: PollTask): TaskPoller {
   const { readPage } = source
-  const clock = { now: Date.now, random: Math.random, notFoundMs: 10_000 }
+  const clock = { monotonicNow: () => performance.now(), random: Math.random, notFoundMs: 10_000 }
   const poller = createTaskPoller({ ...clock, pollTask, readPage, pollRate: 500 })
   pollers.push(poller)
   return poller
@@ -27,7 +27,7 @@ function endOf(poller: TaskPoller, { credential }: TaskSource, taskID: string): 
       clearTimeout(timer)
       resolve()
     }
-    const target = { credential, taskID, createdAtMs: Date.now(), isNew: true }
+    const target = { credential, taskID, ageMs: 0, isNew: true }
     poller.join(target, { onState, onFailure: ({ code }) => reject(new Error(code)) })
   })
 }

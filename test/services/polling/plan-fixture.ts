@@ -6,7 +6,7 @@ import { PollSchedule } from '../../../src/services/polling/poll-schedule.ts'
 import { createPolledTask, type PolledTask } from '../../../src/services/polling/polled-task.ts'
 
 const OUTAGE: Failure = { code: 'upstream_unavailable', retryAfterSeconds: 0 }
-/** The moment at which each fixture begins, in epoch milliseconds. */
+/** The moment at which each fixture begins, in milliseconds. */
 export const START_MS = 1_000_000
 /** The middle of every jitter: intervals are what `nextPollDelayMs` says, pauses a tenth longer. */
 const middle = () => 0.5
@@ -27,8 +27,8 @@ export class PlanFixture {
     const from = this.schedule.tasks.size
     return Array.from({ length: count }, (_, index) => {
       const credential = createKeyCredential('a-key')
-      const target = { credential, taskID: `t${from + index}`, createdAtMs: START_MS - ageMs, isNew }
-      const task = createPolledTask(target)
+      const target = { credential, taskID: `t${from + index}`, ageMs, isNew }
+      const task = createPolledTask(target, START_MS)
       this.schedule.add(task, START_MS)
       return task
     })

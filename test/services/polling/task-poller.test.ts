@@ -16,7 +16,7 @@ function pollerOf(source: TaskSource, pollRate: number): TaskPoller {
     pollTask,
     readPage,
     pollRate,
-    now: Date.now,
+    monotonicNow: () => performance.now(),
     random: Math.random,
     notFoundMs: 10_000,
   })
@@ -39,7 +39,7 @@ function endOf(poller: TaskPoller, source: TaskSource, taskID: string, deadlineM
       clearTimeout(timer)
       resolve(Date.now())
     }
-    const target = { credential: source.credential, taskID, createdAtMs: Date.now(), isNew: false }
+    const target = { credential: source.credential, taskID, ageMs: 0, isNew: false }
     poller.join(target, { onState, onFailure: ({ code }) => reject(new Error(code)) })
   })
 }
@@ -72,7 +72,7 @@ test('the ends of many tasks are found in the list, and each result is fetched o
   const ids = Array.from({ length: 400 }, (_, index) => `t${index}`)
   for (const id of ids) source.add(id)
   const ends = ids.map((taskID) => {
-    const target = { credential: source.credential, taskID, createdAtMs: Date.now(), isNew: true }
+    const target = { credential: source.credential, taskID, ageMs: 0, isNew: true }
     return new Promise<void>((resolve) => {
       poller.join(target, {
         onState: ({ kind }) => kind !== 'running' && resolve(),
@@ -138,7 +138,7 @@ test('the last waiter leaving ends the polling', async () => {
   const source = createTaskSource(() => 1)
   const poller = pollerOf(source, 1_000)
   source.add('t')
-  const target = { credential: source.credential, taskID: 't', createdAtMs: Date.now(), isNew: false }
+  const target = { credential: source.credential, taskID: 't', ageMs: 0, isNew: false }
   const waiter = { onState: () => {}, onFailure: () => {} }
   const leaveOne = poller.join(target, waiter)
   const leaveOther = poller.join(target, { ...waiter })
