@@ -26,6 +26,8 @@ COPY --from=build /app/dist ./dist
 # The version is read from it at start.
 COPY package.json ./
 RUN mkdir /data && chown node:node /data
+# The program by its name: docker run IMAGE oomol-gateway --check
+RUN chmod +x dist/main.js && ln -s /app/dist/main.js /usr/local/bin/oomol-gateway
 USER node
 VOLUME /data
 EXPOSE 3000

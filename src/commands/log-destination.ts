@@ -1,4 +1,5 @@
-import { fstatSync, write } from 'node:fs'
+import { constants, fstatSync, openSync, write } from 'node:fs'
+import { isatty } from 'node:tty'
 
 /**
  * Where the log goes. Nothing that happens to the reader of the log may hold up the gateway: lines that can't be
@@ -25,7 +26,9 @@ const RETRY_MS = 50
 
 /** The destination that writes to standard output. To be made once a process. */
 export function openStandardOutput(): LogDestination {
-  return createLogDestination(isPipe(1) ? writeToPipe : (bytes, done) => writeToFile(1, bytes, done))
+  if (isPipe(1)) return createLogDestination(writeToPipe)
+  const fd = isatty(1) ? openTerminal() : 1
+  return createLogDestination((bytes, done) => writeToFile(fd, bytes, done))
 }
 
 export function createLogDestination(
@@ -100,6 +103,16 @@ function countLines(bytes: Buffer): number {
   let lines = 0
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines += 1
   return lines
+}
+
+/** The terminal once more, so that one that was stopped (Ctrl-S) says so instead of holding a thread. */
+function openTerminal(): number {
+  const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants
+  try {
+    return openSync('/dev/stdout', O_WRONLY | O_NONBLOCK | O_NOCTTY)
+  } catch {
+    return 1
+  }
 }
 
 function isPipe(fd: number): boolean {

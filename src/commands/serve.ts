@@ -88,7 +88,7 @@ function endWith(
     // `close` keeps to the grace by itself, unless it has a fault.
     const isClosed = await Promise.race([gateway.close().then(() => true), sleep(shutdownGraceMs, false)])
     logger.info(isClosed ? 'shut down' : 'not shut down in time')
-    await output.flush(Math.min(LAST_LINES_MS, shutdownGraceMs / 10))
+    await output.flush(Math.min(LAST_LINES_MS, shutdownGraceMs / 20))
     if (!isClosed) process.exit(1)
   })
 }

@@ -14,7 +14,7 @@ export function toTokenHash(text: string): Parsed<Buffer> {
       )
 }
 
-/** The SHA-256 of a token as `npm run token` prints it. */
+/** The SHA-256 of a token as `oomol-gateway token` prints it. */
 export function toSha256(text: string): Parsed<Buffer> {
   return /^[0-9a-f]{64}$/i.test(text)
     ? { value: Buffer.from(text, 'hex') }

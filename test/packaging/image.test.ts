@@ -45,6 +45,9 @@ test('the image listens on every address and stores in its volume', () => {
   expect([config.host, config.port, config.storeUrl]).toEqual(['0.0.0.0', 3000, 'file:/data'])
   expect(dockerfile).toMatch(/^VOLUME \/data$/m)
   expect(dockerfile).toMatch(/^USER node$/m)
+  expect(dockerfile).toMatch(
+    /chmod \+x dist\/main\.js && ln -s \/app\/dist\/main\.js \S+\/bin\/oomol-gateway$/m,
+  )
 })
 
 test('the gateway of compose is the same, whatever .env says of address and store', () => {

@@ -31,7 +31,9 @@ test('every code of an error is in the table of the README', () => {
 
 test('every metric is in the table of the README', () => {
   const sources = readRoot('src/app.ts') + readRoot('src/metrics/metrics.ts')
-  const names = [...sources.matchAll(/(?:gauge\(|name: )'([a-z_]+)'/g)].map((match) => match[1]!)
+  const names = [...sources.matchAll(/(?:gauge\(\s*|counter\(\s*|name: )'([a-z_]+)'/g)].map(
+    (match) => match[1]!,
+  )
   expect(names.length).toBeGreaterThan(6)
   expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([])
 })
