@@ -2,7 +2,7 @@ import { access, constants, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { syncDirectory } from './directory.ts'
 import { toOpenError } from './file-errors.ts'
-import { type Marker, readMarker } from './file-marker.ts'
+import { type Marker, readMarker, writeMarker } from './file-marker.ts'
 import { FIRST_LAYOUT_NAMES } from './file-table.ts'
 import type { SpaceReport, WalkReport } from './file-walk.ts'
 import type { StoreSettings } from './limits.ts'
@@ -36,18 +36,31 @@ export async function checkFile(directory: string, settings: StoreSettings): Pro
   const hasData = await hasFile(directory)
   const report = hasData ? await walkFile(directory, settings) : undefined
   if (hasData && report === undefined) return undefined
-  const damage = findDamage(marker, report)
+  const damage = (marker !== 'unreadable' && marker?.damage) || findDamage(marker, report)
   if (damage === undefined) return undefined
   if (!settings.accept) {
     settings.log?.error(
       { damage },
       'the store is not what it was: requests with a key are refused until the gateway is started once with --accept-store',
     )
+    await keepDamage(directory, marker, report, damage)
     return damage
   }
   if (hasData) await keepReadable(directory, settings)
   settings.log?.warn({ damage }, 'the store was accepted as it is: what could not be read of it is lost')
   return undefined
+}
+
+async function keepDamage(
+  directory: string,
+  marker: Marker | 'unreadable' | undefined,
+  report: WalkReport | undefined,
+  damage: string,
+): Promise<void> {
+  // An unreadable marker stays what it is until then.
+  if (marker === 'unreadable') return
+  const { id, spaces } = marker ?? { id: report?.id ?? '', spaces: [] }
+  await writeMarker(directory, { id, spaces, damage }).catch((error) => Promise.reject(toOpenError(error)))
 }
 
 function findDamage(marker: Marker | 'unreadable' | undefined, report: WalkReport | undefined) {

@@ -11,14 +11,16 @@ export type Marker = {
   id: string
   /** The spaces that it had when it was opened last. */
   spaces: string[]
+  /** What was wrong with it and has not been accepted: opening it again makes some of that look right. */
+  damage?: string
 }
 
 /** The marker of a directory; `unreadable` when there is one that can't be understood. */
 export async function readMarker(directory: string): Promise<Marker | 'unreadable' | undefined> {
   try {
-    const { id, spaces } = JSON.parse(await readFile(join(directory, NAME), 'utf8'))
-    const isMarker = typeof id === 'string' && Array.isArray(spaces) && spaces.every(isText)
-    return isMarker ? { id, spaces } : 'unreadable'
+    const { id, spaces, damage } = JSON.parse(await readFile(join(directory, NAME), 'utf8'))
+    const isMarker = [id, damage ?? ''].every(isText) && Array.isArray(spaces) && spaces.every(isText)
+    return isMarker ? { id, spaces, ...(damage !== undefined && { damage }) } : 'unreadable'
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return 'unreadable'
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined

@@ -48,6 +48,23 @@ test('requests are counted by method, route pattern, status and caller', async (
   await scrapeUntil(scrape, 'http_request_duration_seconds_count{method="POST",route="/run"} 1')
 })
 
+test('how full the store is', async () => {
+  const { url, scrape, store } = await startMeasured()
+  await send(`${url}/tasks`, { body: runOf('hold') })
+  await send(`${url}/tasks`, { body: runOf('hold'), headers: { 'idempotency-key': 'k' } })
+  const text = await scrape()
+  expect(text).toContain('store_entries{space="owners"} 2')
+  // The record of the key, and the claim of its task.
+  expect(text).toContain('store_entries{space="idempotency"} 2')
+  expect(text).toContain('store_entries{space="leases"} 1')
+  expect(Number(/^store_bytes (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(500)
+  await store.close()
+  const away = await scrape()
+  expect(away).toContain('store_bytes Nan')
+  expect(away).not.toContain('store_entries{')
+  expect(away).toContain('http_requests_total')
+})
+
 test('no id, path, query, token or key is in them', async () => {
   const { url, scrape } = await startMeasured()
   const run = await send(`${url}/run`, { body: runOf('echo', { value: 'inner-value' }) })

@@ -105,6 +105,30 @@ async function tryToOpen(): Promise<void> {
   }
 }
 
+/** Says why a store can't be opened with what is damaged accepted. */
+async function openAccepting(): Promise<void> {
+  try {
+    await (await openFileStore(directory, { now: Date.now, accept: true })).close()
+    say('opened')
+  } catch (error) {
+    say(String(error))
+  }
+}
+
+/** Claims keys that were all claimed before, and says which were taken for new. */
+async function claimKnown(): Promise<void> {
+  const store = await openStore().catch(() => undefined)
+  if (store === undefined) return say('not opened')
+  const outcomes = new Set<string>()
+  for (let index = 0; index < 100; index += 1) {
+    const current = await store.claim('idempotency', `k${index}`, 'again', LONG).catch(() => 'refused')
+    if (current === undefined) say(`new k${index}`)
+    outcomes.add(current === 'refused' ? 'refused' : 'known')
+  }
+  say(outcomes.has('refused') ? 'refused' : 'known')
+  process.exit()
+}
+
 const roles: Record<string, () => void | Promise<void>> = {
   race,
   claimForEver,
@@ -112,5 +136,7 @@ const roles: Record<string, () => void | Promise<void>> = {
   useAndEnd,
   holdLock,
   tryToOpen,
+  openAccepting,
+  claimKnown,
 }
 await roles[role]?.()

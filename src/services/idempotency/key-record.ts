@@ -17,6 +17,9 @@ import { claimTask } from './task-claims.ts'
 /** A record and its text in the store, by which it can be replaced as long as no other request has done so. */
 export type StoredRecord<Kind extends IdempotencyRecord = IdempotencyRecord> = { record: Kind; text: string }
 
+/** A record is kept with its task's result whatever the room, up to so many characters. */
+const SMALL_RECORD_LENGTH = 4096
+
 type KeyRecordDeps = { store: Store; now: () => number; log: ServiceLog }
 
 /** The record of one key in the store: every change is a compare-and-set. Everything throws `store_unavailable`. */
@@ -69,9 +72,18 @@ export class KeyRecord {
     const saveOutcome = (task: FinishedTask): void => {
       const ended = record.state === 'created' && !isSaved ? toEndedRecord(record, task) : undefined
       isSaved = true
-      if (ended !== undefined) this.replace(stored, toStored(ended)).catch(() => {})
+      if (ended !== undefined) this.#keepEnd(stored, toStored(ended)).catch(() => {})
     }
     return { taskID, createdAtMs, answer: Buffer.from(answer), isReplayed, finished, saveOutcome }
+  }
+
+  /** Upstream can be asked for a result again: large ones must not take the room that keys of others need. */
+  async #keepEnd(stored: StoredRecord, ended: StoredRecord): Promise<void> {
+    if (ended.text.length > SMALL_RECORD_LENGTH) {
+      const { bytes, maxBytes } = await this.#deps.store.usage()
+      if (bytes > maxBytes / 2) return
+    }
+    await this.replace(stored, ended)
   }
 }
 
