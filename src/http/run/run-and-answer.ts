@@ -7,6 +7,7 @@ import type { Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
+import { discardBody } from '../request/continue.ts'
 import { type HttpExchange, toHttpExchange } from '../request/http-exchange.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
@@ -81,6 +82,7 @@ export function answerFollow(
   mode: WaitingMode,
 ): Promise<FastifyReply> {
   applyPreference(exchange.reply, mode)
+  discardBody(exchange.request)
   const { context } = exchange
   return answerWaiting(exchange, mode, (events) =>
     runs.follow(context, taskID, { waitMs: mode.wait.ms, onState: events?.state }),

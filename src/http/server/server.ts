@@ -19,6 +19,7 @@ import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
 import type { BodyDeadlines } from '../request/body-deadlines.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
+import { takeOneAtATime } from './one-at-a-time.ts'
 
 /** Longer than the idle timeout of common load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
@@ -55,7 +56,7 @@ export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOption
     clientErrorHandler: answerClientError,
     frameworkErrors: answerUnroutable,
   })
-  app.server.on('request', (request, response) => lastAnswer.set(request.socket, response))
+  takeOneAtATime(app.server, (request, response) => lastAnswer.set(request.socket, response))
   // Node silently drops header lines beyond this count. Their size is bounded anyway.
   app.server.maxHeadersCount = 0
   app.server.on('checkContinue', (request, response) => {
