@@ -103,10 +103,11 @@ async function answerWaiting(
   mode: WaitingMode,
   wait: (events: RunEvents | undefined) => Promise<RunOutcome>,
 ): Promise<FastifyReply> {
-  if (mode.kind === 'blocking') return sendRunAnswer(reply, toRunAnswer(await wait(undefined), request))
+  if (mode.kind === 'blocking')
+    return sendRunAnswer(reply, toRunAnswer(await wait(undefined), request, reply))
   const events = createRunEvents(request, reply, mode.keepAliveMs)
   try {
-    return events.end(toRunAnswer(await wait(events), request))
+    return events.end(toRunAnswer(await wait(events), request, reply))
   } catch (error) {
     return events.fail(error)
   }
