@@ -50,8 +50,8 @@ export function buildApp(config: Config, deps: AppDeps): Gateway {
   const graph = buildGraph(config, deps, metrics)
   const { deadlines, drain, waitSlots, poller, callerRegistry, identify, limits, uploads } = graph
 
-  const { bodyMs, bodyIdleMs } = deadlines
-  const app = createServer({ logger, trustProxy, bodyDeadlines: { bodyMs, bodyIdleMs } })
+  const { bodyMs, bodyIdleMs, unreadMs } = deadlines
+  const app = createServer({ logger, trustProxy, bodyDeadlines: { bodyMs, bodyIdleMs }, unreadMs })
   const routes = collectRoutes(app)
   const metricsServer = metrics && registerMetrics(app, metrics, graph, deps)
   // Whether pages of an origin may talk to the gateway at all: for every caller, or for some.

@@ -15,5 +15,9 @@ const gateway = buildApp(config, {
   monotonicNow: () => performance.now(),
   random: Math.random,
 })
+// As in src/main.ts: the figures of the process are collected from here on.
+if (config.metricsPort !== undefined) {
+  await gateway.metricsServer?.listen({ host: config.host, port: config.metricsPort })
+}
 await gateway.app.listen({ host: config.host, port: config.port })
 console.log(`listening ${(gateway.app.server.address() as AddressInfo).port}`)

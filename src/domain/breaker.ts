@@ -11,11 +11,15 @@ const CLOSED: BreakerState = { kind: 'closed', failures: 0 }
 
 /** Failures in a row that open it: enough that a few bad moments, each reported to its caller, are not an outage. */
 const FAILURES_TO_OPEN = 10
-/** How long it stays open, doubled each time a probe fails. */
+/**
+ * How long it stays open, doubled each time a probe fails. Calls work within 10 s after the other side does: a probe
+ * that was sent too early and hangs, its late failure that opens once more (a fifth longer than this at most), and a
+ * second of rounding in `Retry-After` have room in that.
+ */
 const FIRST_OPENING_MS = 1_000
-const LONGEST_OPENING_MS = 15_000
+const LONGEST_OPENING_MS = 4_000
 /** A probe without an outcome is given up after this time; another may go. */
-const PROBE_MS = 60_000
+const PROBE_MS = 4_000
 
 /** A circuit breaker: whether calls may be made to something that may be down. Time is passed in, by a clock that is never set. */
 export class Breaker {

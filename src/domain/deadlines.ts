@@ -18,6 +18,8 @@ export type Deadlines = {
   notFoundMs: number
   /** A comment this often keeps proxies from closing a stream on which nothing happens. */
   keepAliveMs: number
+  /** How long not one byte of an answer may leave for a caller that does not read, before its connection is cut. */
+  unreadMs: number
 }
 
 export const DEADLINES: Deadlines = {
@@ -30,4 +32,5 @@ export const DEADLINES: Deadlines = {
   uploadRoomMs: 20_000,
   notFoundMs: 10_000,
   keepAliveMs: 15_000,
+  unreadMs: 30_000,
 }

@@ -54,8 +54,24 @@ function cut(text: string): string {
   return text.slice(0, MAX_MESSAGE_LENGTH).replace(/[\ud800-\udbff]$/, '')
 }
 
-/** The answer of a run that succeeded, as JSON: upstream's bytes under the gateway's four names. */
-export function toSuccessBody(taskID: string, task: Extract<TaskState, { kind: 'success' }>): Buffer {
+type SucceededTask = Extract<TaskState, { kind: 'success' }>
+
+const successBodies = new WeakMap<SucceededTask, Buffer>()
+
+/**
+ * The answer of a run that succeeded, as JSON: upstream's bytes under the gateway's four names. All who wait for a task
+ * are given the same state, and share one body: a hundred readers of a large result must not cost a hundred of it.
+ */
+export function toSuccessBody(taskID: string, task: SucceededTask): Buffer {
+  let body = successBodies.get(task)
+  if (body === undefined) {
+    body = buildSuccessBody(taskID, task)
+    successBodies.set(task, body)
+  }
+  return body
+}
+
+function buildSuccessBody(taskID: string, task: SucceededTask): Buffer {
   const parts = [
     Buffer.from(`{"taskID":${JSON.stringify(taskID)},"status":"success","resultURL":`),
     task.resultURL,

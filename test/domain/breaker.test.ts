@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Breaker } from '../../src/domain/breaker.ts'
 
 function fail(breaker: Breaker, times: number, nowMs = 0): Breaker {
@@ -29,20 +29,53 @@ test('after its time one probe goes, and nothing else until the outcome of the p
   expect(breaker.request(1_001)).toBe(0)
 })
 
-test('each probe that fails doubles the time, up to 15 s; a probe without an outcome is given up', () => {
+test('each probe that fails doubles the time, up to 4 s; a probe without an outcome is given up', () => {
   const breaker = fail(new Breaker(), 10)
   let nowMs = 0
   const waits: number[] = []
-  for (let probe = 0; probe < 6; probe++) {
+  for (let probe = 0; probe < 5; probe++) {
     waits.push(breaker.waitMs(nowMs))
     nowMs += breaker.waitMs(nowMs)
     expect(breaker.request(nowMs)).toBe(0)
     breaker.noteFailure(nowMs, 0)
   }
-  expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 15_000, 15_000])
-  expect(breaker.request(nowMs + 15_000)).toBe(0)
-  expect(breaker.waitMs(nowMs + 15_000 + 59_999)).toBeGreaterThan(0)
-  expect(breaker.request(nowMs + 15_000 + 60_000)).toBe(0)
+  expect(waits).toEqual([1_000, 2_000, 4_000, 4_000, 4_000])
+  expect(breaker.request(nowMs + 4_000)).toBe(0)
+  expect(breaker.waitMs(nowMs + 4_000 + 3_999)).toBeGreaterThan(0)
+  expect(breaker.request(nowMs + 4_000 + 4_000)).toBe(0)
+})
+
+/** Upstream is down until then: a call fails after `failsAfterMs`, one made later is answered at once. */
+function recoveryMs(outageMs: number, failsAfterMs: number, random: number): number {
+  const breaker = new Breaker()
+  const failuresAtMs: number[] = []
+  let retryAtMs = 0
+  for (let nowMs = 0; nowMs <= outageMs + 60_000; nowMs += 100) {
+    while ((failuresAtMs[0] ?? Number.POSITIVE_INFINITY) <= nowMs) {
+      failuresAtMs.shift()
+      breaker.noteFailure(nowMs, random)
+    }
+    // Callers do what Retry-After says, in whole seconds.
+    if (nowMs < retryAtMs) continue
+    const waitMs = breaker.request(nowMs)
+    if (waitMs > 0) retryAtMs = nowMs + Math.ceil(waitMs / 1000) * 1000
+    else if (nowMs < outageMs) failuresAtMs.push(nowMs + failsAfterMs)
+    else return nowMs - outageMs
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+describe.each([
+  ['refuses', 0],
+  ['is slow to fail', 5_000],
+  ['hangs', 60_000],
+])('after an upstream that %s, calls go through within 10 s', (_what, failsAfterMs) => {
+  test.each([0, 0.5, 1])('whatever the jitter (%s) and however long it was', (random) => {
+    // From half a minute to some four minutes, in steps that fall everywhere in the breaker's own times.
+    const outagesMs = Array.from({ length: 300 }, (_, step) => 30_000 + step * 700)
+    const slowest = Math.max(...outagesMs.map((outageMs) => recoveryMs(outageMs, failsAfterMs, random)))
+    expect(slowest).toBeLessThanOrEqual(10_000)
+  })
 })
 
 test('failures of calls that were under way when it opened change nothing', () => {

@@ -126,7 +126,7 @@ test('another process that took the intent for lost meanwhile keeps the key: not
       answer: '{"taskID":"made-by-another"}',
     }
     const created = JSON.stringify({ state: 'created', fingerprint, startedAtMs, ...task })
-    await store.replace('idempotency', RECORD_KEY, text, created, startedAtMs + 60_000)
+    await store.replace('idempotency', RECORD_KEY, text, created, 60_000)
   })
   gateway = await startTestGateway({ store, monotonicNow: () => performance.now() + aheadMs })
   const headers = { 'idempotency-key': 'k' }

@@ -19,11 +19,27 @@ export function openEventStream(reply: FastifyReply, keepAliveMs: number): Event
   return {
     send: (event, json) => {
       if (stream.writable)
-        stream.write(`event: ${event}\ndata: ${json.toString().replace(/[\r\n]+/g, ' ')}\n\n`)
+        stream.write(typeof json === 'string' ? toFrame(event, json) : sharedFrame(event, json))
     },
     end: () => {
       clearInterval(keepAlive)
       stream.end()
     },
   }
+}
+
+const frames = new WeakMap<Buffer, Buffer>()
+
+/** The frame of a body of a task, made once for all that follow it; a body is sent under one name only. */
+function sharedFrame(event: string, body: Buffer): Buffer {
+  let frame = frames.get(body)
+  if (frame === undefined) {
+    frame = Buffer.from(toFrame(event, body.toString()))
+    frames.set(body, frame)
+  }
+  return frame
+}
+
+function toFrame(event: string, json: string): string {
+  return `event: ${event}\ndata: ${json.replace(/[\r\n]+/g, ' ')}\n\n`
 }

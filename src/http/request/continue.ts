@@ -32,6 +32,22 @@ export function closeIfUnread(request: FastifyRequest, reply: FastifyReply): voi
   }
 }
 
+/** Bytes of a body that nobody asked for which are read and thrown away. */
+const MAX_DISCARDED_BYTES = 64 * 1024
+
+/**
+ * For a request that waits and takes no body: throws away what it sends all the same, because a connection that is not
+ * read does not show that its caller has left. Cuts one that sends more than 64 KiB.
+ */
+export function discardBody({ raw }: FastifyRequest): void {
+  if (raw.complete || !announcesBody(raw)) return
+  let bytes = 0
+  raw.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > MAX_DISCARDED_BYTES) raw.socket.destroy()
+  })
+}
+
 function announcesBody(request: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
   return encoding !== undefined || (length !== undefined && length !== '0')

@@ -47,7 +47,8 @@ export function taskResult(runs: Runs, waits: HttpWaits): Route {
       const exchange = toHttpExchange(request, reply)
       if (mode.kind === 'async' || mode.wait.ms === 0) {
         applyPreference(reply, mode)
-        return sendRunAnswer(reply, toRunAnswer(await runs.poll(exchange.context, taskID), request))
+        const outcome = await runs.poll(exchange.context, taskID)
+        return sendRunAnswer(reply, toRunAnswer(outcome, request, reply))
       }
       return answerFollow(runs, exchange, taskID, { kind: 'blocking', wait: mode.wait })
     },

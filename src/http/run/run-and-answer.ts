@@ -7,6 +7,7 @@ import type { Runs } from '../../services/runs/runs.ts'
 import { sendRunAnswer, toRunAnswer } from '../answer/run-body.ts'
 import { createRunEvents, type RunEvents } from '../answer/run-events.ts'
 import { isForm } from '../body/form.ts'
+import { discardBody } from '../request/continue.ts'
 import { type HttpExchange, toHttpExchange } from '../request/http-exchange.ts'
 import { idempotencyKeyOf } from '../request/idempotency-key.ts'
 import {
@@ -81,6 +82,7 @@ export function answerFollow(
   mode: WaitingMode,
 ): Promise<FastifyReply> {
   applyPreference(exchange.reply, mode)
+  discardBody(exchange.request)
   const { context } = exchange
   return answerWaiting(exchange, mode, (events) =>
     runs.follow(context, taskID, { waitMs: mode.wait.ms, onState: events?.state }),
@@ -101,10 +103,11 @@ async function answerWaiting(
   mode: WaitingMode,
   wait: (events: RunEvents | undefined) => Promise<RunOutcome>,
 ): Promise<FastifyReply> {
-  if (mode.kind === 'blocking') return sendRunAnswer(reply, toRunAnswer(await wait(undefined), request))
+  if (mode.kind === 'blocking')
+    return sendRunAnswer(reply, toRunAnswer(await wait(undefined), request, reply))
   const events = createRunEvents(request, reply, mode.keepAliveMs)
   try {
-    return events.end(toRunAnswer(await wait(events), request))
+    return events.end(toRunAnswer(await wait(events), request, reply))
   } catch (error) {
     return events.fail(error)
   }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { traceOf } from '../request/http-exchange.ts'
+import { wasCut } from './stalled-readers.ts'
 
 /** A request whose line is not written yet. */
 type OpenRequest = { startedMs: number; isAnswered: boolean }
@@ -42,7 +43,7 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
     caller: request.caller?.id,
     ...trace,
     ...(upstreamMs === undefined ? {} : { upstreamMs: Math.round(upstreamMs) }),
-    ...(reply.raw.writableFinished ? {} : { left: true }),
+    ...(reply.raw.writableFinished && !wasCut(request.raw.socket) ? {} : { left: true }),
   }
   request.log.info(line, 'request')
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { wasCut } from './stalled-readers.ts'
 
 /** Called for each request when it is over, answered or not. */
 type ObserveRequest = (observation: {
@@ -19,7 +20,10 @@ export function observeRequests(app: FastifyInstance, observe: ObserveRequest): 
       observe({
         method: request.method,
         route: request.routeOptions.url ?? 'none',
-        status: reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_CLOSED_REQUEST,
+        status:
+          reply.raw.writableFinished && !wasCut(request.raw.socket)
+            ? reply.raw.statusCode
+            : CLIENT_CLOSED_REQUEST,
         caller: toCallerLabel(request),
         seconds: reply.elapsedTime / 1000,
       }),

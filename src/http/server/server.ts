@@ -16,9 +16,12 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Failure, GatewayError } from '../../errors.ts'
 import { sendProblem, toProblemAnswer } from '../answer/problem.ts'
+import { requireRoomForAnswer, UnreadAnswers } from '../answer/unread-answers.ts'
 import type { BodyDeadlines } from '../request/body-deadlines.ts'
 import { closeIfUnread, deferContinue } from '../request/continue.ts'
 import { beginRequestLog, noteAnswer } from './access-log.ts'
+import { takeOneAtATime } from './one-at-a-time.ts'
+import { cutStalledReaders } from './stalled-readers.ts'
 
 /** Longer than the idle timeout of common load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 75_000
@@ -37,10 +40,13 @@ type ServerOptions = {
   logger: FastifyBaseLogger
   trustProxy: readonly string[]
   bodyDeadlines: BodyDeadlines
+  /** Until a caller that does not read is cut, in milliseconds. */
+  unreadMs: number
 }
 
 /** Fastify without routes, with safe settings wherever its defaults are not (traps.md). */
-export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOptions): FastifyInstance {
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { logger, trustProxy, bodyDeadlines, unreadMs } = options
   const app = Fastify({
     loggerInstance: logger,
     // access-log.ts writes one line per request.
@@ -55,7 +61,8 @@ export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOption
     clientErrorHandler: answerClientError,
     frameworkErrors: answerUnroutable,
   })
-  app.server.on('request', (request, response) => lastAnswer.set(request.socket, response))
+  cutStalledReaders(app.server, unreadMs)
+  takeOneAtATime(app.server, (request, response) => lastAnswer.set(request.socket, response))
   // Node silently drops header lines beyond this count. Their size is bounded anyway.
   app.server.maxHeadersCount = 0
   app.server.on('checkContinue', (request, response) => {
@@ -64,6 +71,7 @@ export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOption
   })
 
   app.decorateRequest('caller', null)
+  app.decorate('unreadAnswers', new UnreadAnswers())
   app.register(cookie, { parseOptions: COOKIE_PARSING })
   app.removeAllContentTypeParsers()
   // A body stays unread until its route reads it (body/).
@@ -79,6 +87,10 @@ export function createServer({ logger, trustProxy, bodyDeadlines }: ServerOption
     route.config = { ...route.config, bodyDeadlines }
   })
   app.addHook('onRequest', async (request, reply) => beginRequestLog(request, reply))
+  // First, because what it throws is answered in place of the answer.
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (typeof payload === 'string' || Buffer.isBuffer(payload)) requireRoomForAnswer(request, reply, payload)
+  })
   app.addHook('onSend', async (request, reply) => finishHead(request, reply))
   return app
 }

@@ -2,6 +2,7 @@ import { NEW_TASK, type TaskState } from '../../domain/task.ts'
 import { type Failure, GatewayError } from '../../errors.ts'
 import type { RequestContext } from '../callers/request-context.ts'
 import type { Drain } from '../drain.ts'
+import type { PollTarget, Waiter } from '../polling/polled-task.ts'
 import type { TaskPoller } from '../polling/task-poller.ts'
 import { type RunOutcome, toRunOutcome } from './run-outcome.ts'
 
@@ -19,6 +20,11 @@ export type WaitOptions = {
 }
 
 type WaitDeps = { poller: Pick<TaskPoller, 'join'>; drain: Drain; monotonicNow: () => number }
+
+/** A deadline that fires this much too late, in milliseconds, was not late by itself: the process stood still. */
+const STOOD_STILL_MS = 1_000
+/** How long a wait goes on then for one more look at its task. */
+const LAST_LOOK_MS = 5_000
 
 /** A task that exists as far as we know, and was never seen. */
 const UNSEEN_TASK: TaskState = { kind: 'running', status: 'unknown', progress: 0 }
@@ -55,32 +61,75 @@ export function waitForEnd(
 
     // However short the wait, it lasts until the first poll is over: before that there is nothing to answer.
     let isLate = false
+    const target = { credential: context.caller.credential, taskID, ageMs, isNew, isOwn }
+    const waiter: Waiter = {
+      onState: (seen) => {
+        state = seen
+        onState?.(taskID, seen)
+        if (isLate || seen.kind !== 'running') stop()
+      },
+      onFailure: fail,
+      onRetry: (failure) => {
+        lastOutage = failure
+        if (isLate) stop()
+      },
+    }
+    let leave = () => {}
     const onDeadline = () => {
       isLate = true
       if (state !== undefined || lastOutage !== undefined) stop()
     }
-    const timer = setTimeout(onDeadline, waitMs)
-    undo.push(() => clearTimeout(timer))
+    const onLateDeadline = () => {
+      // The task may have ended while the process stood still: it is asked for once more, in its turn.
+      isLate = true
+      leave()
+      leave = lookAgain(poller, { ...target, ageMs: monotonicNow() - bornAtMs }, waiter)
+    }
+    undo.push(startDeadline(waitMs, { onDeadline, onLateDeadline, onEnd: stop }))
     context.signal.addEventListener('abort', stop, { once: true })
     undo.push(() => context.signal.removeEventListener('abort', stop))
-    undo.push(drain.onBegin(stop))
-    const leave = poller.join(
-      { credential: context.caller.credential, taskID, ageMs, isNew, isOwn },
-      {
-        onState: (seen) => {
-          state = seen
-          onState?.(taskID, seen)
-          if (isLate || seen.kind !== 'running') stop()
-        },
-        onFailure: fail,
-        onRetry: (failure) => {
-          lastOutage = failure
-          if (isLate) stop()
-        },
-      },
-    )
-    undo.push(leave)
+    undo.push(drain.onBegin(stop), () => leave())
+    leave = poller.join(target, waiter)
     if (isOver) leave()
     if (context.signal.aborted) stop()
   })
+}
+
+/** Joins for what is seen from now on: what is known already is what a last look is there to replace. */
+function lookAgain(poller: WaitDeps['poller'], target: PollTarget, waiter: Waiter): () => void {
+  let isDeaf = true
+  const leave = poller.join(
+    { ...target, isNew: false },
+    {
+      onState: (seen) => {
+        if (!isDeaf) waiter.onState(seen)
+      },
+      onFailure: (failure) => waiter.onFailure(failure),
+      onRetry: (failure) => {
+        if (!isDeaf) waiter.onRetry?.(failure)
+      },
+    },
+  )
+  isDeaf = false
+  return leave
+}
+
+/**
+ * Calls `onDeadline` after that time; or, when the process stood still meanwhile, `onLateDeadline`, and `onEnd` when
+ * the time for a last look is over as well. The returned function takes it back.
+ */
+function startDeadline(
+  waitMs: number,
+  calls: { onDeadline(): void; onLateDeadline(): void; onEnd(): void },
+): () => void {
+  const dueMs = performance.now() + waitMs
+  let timer = setTimeout(() => {
+    if (performance.now() - dueMs < STOOD_STILL_MS) {
+      calls.onDeadline()
+      return
+    }
+    timer = setTimeout(calls.onEnd, LAST_LOOK_MS)
+    calls.onLateDeadline()
+  }, waitMs)
+  return () => clearTimeout(timer)
 }

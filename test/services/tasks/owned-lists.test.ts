@@ -29,7 +29,7 @@ async function createTasks(owners: (string | undefined)[]): Promise<string[]> {
       body: { type: 'serverless', ...runOf('hold', { value: `${owner} ]}", ${at}` }) },
     })
     taskIDs.push(answer.json.taskID)
-    if (owner) await gateway.store.put('owners', answer.json.taskID, owner, Date.now() + 60_000)
+    if (owner) await gateway.store.put('owners', answer.json.taskID, owner, 60_000)
   }
   return taskIDs
 }
