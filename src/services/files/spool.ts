@@ -1,11 +1,14 @@
 import type { FileHandle } from 'node:fs/promises'
 import { lstat, mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ByteCollector } from '../../domain/byte-collector.ts'
 import { GatewayError } from '../../errors.ts'
 import type { ByteSource } from './file-intake.ts'
 
 const DIRECTORY_PREFIX = 'oomol-gateway-spool-'
 const READ_BYTES = 256 * 1024
+/** Small chunks are written together: each write is a turn of its own for a thread. */
+const WRITE_BYTES = 64 * 1024
 
 /** Bytes on disk over all uploads of this process; more would take the room of other programs. */
 const LIMIT_BYTES = 8 * 2 ** 30
@@ -53,12 +56,15 @@ export function createSpool(parentDirectory: string): Spool {
         await file.close()
       }
       try {
+        const unwritten = new ByteCollector()
         for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {
           bytes += chunk.length
           heldBytes += chunk.length
           if (heldBytes > LIMIT_BYTES) throw noRoom(undefined)
-          await writeAll(file, chunk)
+          unwritten.append(chunk)
+          if (unwritten.bytes >= WRITE_BYTES) await writeAll(file, unwritten.take())
         }
+        await writeAll(file, unwritten.take())
       } catch (error) {
         await close()
         throw error
@@ -73,9 +79,11 @@ export function createSpool(parentDirectory: string): Spool {
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
+async function writeAll(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
   try {
-    for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten
+    }
   } catch (error) {
     throw noRoom(error)
   }
