@@ -73,15 +73,19 @@ export async function receiveForm(
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
   const intake = new FormIntake(context, options, declaredSizeOf(request))
-  options.uploads.refuseWhileDraining()
-  const reader = new FormReader(request, reply)
+  const releasePlace = options.uploads.acquirePlace(context)
+  let reader: FormReader | undefined
   try {
+    // It refuses a content type without a boundary.
+    reader = new FormReader(request, reply)
     for (let part = await reader.next(); part !== undefined; part = await reader.next())
       await intake.take(part)
     return intake.finish()
   } catch (error) {
-    reader.stop()
+    reader?.stop()
     throw error
+  } finally {
+    releasePlace()
   }
 }
 
