@@ -63,8 +63,6 @@ export type AppDeps = {
 }
 
 const UPLOAD_MEMORY_BYTES = 256 * 2 ** 20
-/** How much of it may be read ahead; the rest is room for the largest part that is held (domain/upload-plan.ts). */
-const READ_AHEAD_SHARE = 3 / 4
 
 /** What a create may take besides its call upstream: writing records, and its turn in a busy process. */
 const CREATE_MARGIN_MS = 5_000
@@ -230,7 +228,6 @@ function buildUploads(
     api: cloud.uploads,
     partUploader: cloud.partUploader,
     budget: createMemoryBudget({ limitBytes, maxWaitMs }),
-    readAheadBudget: createMemoryBudget({ limitBytes: Math.floor(limitBytes * READ_AHEAD_SHARE), maxWaitMs }),
     spool,
     owners,
     drain,

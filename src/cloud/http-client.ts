@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici'
+import { ByteCollector } from '../domain/byte-collector.ts'
 import { createConnector } from './connector.ts'
 
 /** Connections to one origin; further calls wait for one within their own deadlines. */
@@ -123,13 +124,12 @@ class PendingCall implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: HttpAnswer) => void
   readonly #reject: (error: TransportError) => void
   readonly #timer: NodeJS.Timeout
-  readonly #chunks: Buffer[] = []
+  readonly #body = new ByteCollector()
   readonly #onAbort = () => this.#fail('aborted')
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #status = 0
   #headers: Record<string, string> = {}
-  #bytes = 0
 
   constructor(
     call: HttpCall,
@@ -184,16 +184,13 @@ class PendingCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#call.maxAnswerBytes) this.#fail('too-large')
-    else this.#chunks.push(chunk)
+    if (this.#body.bytes + chunk.length > this.#call.maxAnswerBytes) this.#fail('too-large')
+    else this.#body.append(chunk)
   }
 
   onResponseEnd(): void {
     if (!this.#settle()) return
-    const [first] = this.#chunks
-    const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks)
-    this.#resolve({ status: this.#status, headers: this.#headers, body })
+    this.#resolve({ status: this.#status, headers: this.#headers, body: this.#body.concat() })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {

@@ -6,9 +6,9 @@ export type Deadlines = {
   createMs: number
   /** One request to the registry that a run waits for. */
   lookUpMs: number
-  /** A body that is kept in memory, from its first to its last byte. */
+  /** The window over which a body must come at the slowest rate; only time in which we wait for it counts. */
   bodyMs: number
-  /** How long a body that is streamed on may pause. */
+  /** How long a body may pause while we wait for it. */
   bodyIdleMs: number
   /** One attempt to send a part of a file, in addition to the time its size takes at the slowest rate. */
   partMs: number
@@ -21,6 +21,9 @@ export type Deadlines = {
   /** How long not one byte of an answer may leave for a caller that does not read, before its connection is cut. */
   unreadMs: number
 }
+
+/** The rate below which a body counts as too slow: 8 KiB a second. */
+export const SLOWEST_BODY_BYTES_PER_MS = (8 * 1024) / 1000
 
 export const DEADLINES: Deadlines = {
   readMs: 30_000,

@@ -27,6 +27,7 @@ const FAULTS: Readonly<Record<Exclude<Fault['kind'], 'gate' | 'slow-read'>, Reco
   reset: { when: oneOf('before-processing', 'before-answer', 'mid-answer') },
   'no-answer-close': WHEN,
   drip: { intervalMs: isAmount },
+  'tiny-chunks': {},
   html: { status: optional(isStatus), ...WHEN },
   'truncated-json': {},
   'invalid-json': {},

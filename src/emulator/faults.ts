@@ -29,6 +29,8 @@ export type Fault =
   | { kind: 'no-answer-close'; when?: FaultStage }
   /** The right answer, one byte of its body per interval. */
   | { kind: 'drip'; intervalMs: number }
+  /** The right answer, each byte of its body in a chunk of its own, as fast as the client takes them; ends after the promise. */
+  | { kind: 'tiny-chunks'; until?: Promise<void> }
   /** A load balancer's page; status 200 if left out. */
   | { kind: 'html'; status?: number; when?: FaultStage }
   /** Half of the right answer, in an HTTP message that is whole. */

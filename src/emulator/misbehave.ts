@@ -62,6 +62,8 @@ async function spoil(fault: Fault, { response }: EmulatedCall, answer: Answer): 
       return
     case 'drip':
       return drip(response, answer, fault.intervalMs)
+    case 'tiny-chunks':
+      return sendTinyChunks(response, answer, fault.until)
     case 'huge':
       return sendHuge(response, fault.bytes)
     case 'endless-103':
@@ -158,6 +160,21 @@ async function drip(response: ServerResponse, answer: Answer, intervalMs: number
     if (response.destroyed) return
     response.write(bytes.subarray(at, at + 1))
   }
+  response.end()
+}
+
+async function sendTinyChunks(
+  response: ServerResponse,
+  answer: Answer,
+  until?: Promise<void>,
+): Promise<void> {
+  const { 'content-length': _length, ...headers } = headersOf(answer)
+  response.writeHead(answer.status, headers)
+  const bytes = bodyBytes(answer)
+  for (let at = 0; at < bytes.length && !response.destroyed; at++) {
+    if (!response.write(bytes.subarray(at, at + 1))) await drained(response)
+  }
+  await until
   response.end()
 }
 

@@ -20,11 +20,15 @@ export function createFileTools(uploads: Uploads): Tool[] {
         const { name, content } = input.value as Static<typeof UploadInput>
         if (!isFileName(name)) throw invalidArguments([{ path: '/name', message: 'must be a file name' }])
         const bytes = toBytes(content)
-        uploads.refuseNew()
-        const size = { declaredBytes: bytes.length, expectedBytes: undefined }
-        const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
-        const { url, mimeType, expiresAt } = await sent.finalise()
-        return toStructuredOutput({ name, url, size: bytes.length, mimeType, expiresAt })
+        const releasePlace = uploads.acquirePlace(context)
+        try {
+          const size = { declaredBytes: bytes.length, expectedBytes: undefined }
+          const sent = await uploads.send(context, { name, source: createSource(bytes), ...size })
+          const { url, mimeType, expiresAt } = await sent.finalise()
+          return toStructuredOutput({ name, url, size: bytes.length, mimeType, expiresAt })
+        } finally {
+          releasePlace()
+        }
       },
     },
   ]

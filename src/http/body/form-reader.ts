@@ -3,9 +3,10 @@ import multipart, { type Multipart } from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../../errors.ts'
 import { type ByteSource, bodyCut } from '../../services/files/file-intake.ts'
-import { type BodyDeadlines, bodyDeadlinesOf, bodyStalled } from '../request/body-deadlines.ts'
+import { bodyDeadlinesOf } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
 import { headerOf } from '../request/request-headers.ts'
+import { BodyPace } from './body-pace.ts'
 import { FormOutline, malformed, parseBoundary } from './form-outline.ts'
 import { probeWhilePaused } from './leave-probe.ts'
 
@@ -48,14 +49,13 @@ export type FormPart = {
 export class FormReader {
   readonly #body: IncomingMessage
   readonly #outline: FormOutline
-  readonly #deadlines: BodyDeadlines
+  readonly #pace: BodyPace
   readonly #stopProbe: () => void
   readonly #parts: AsyncIterator<Multipart>
   #partCount = 0
   #receivedBytes = 0
   /** Where in the body the reading of parts has come to. */
   #readTo = 0
-  #idle: NodeJS.Timeout | undefined
   #failure: GatewayError | undefined
   #reject: ((error: GatewayError) => void) | undefined
 
@@ -63,7 +63,7 @@ export class FormReader {
   constructor(request: FastifyRequest, reply: FastifyReply) {
     this.#outline = new FormOutline(parseBoundary(headerOf(request, 'content-type') ?? ''))
     this.#body = request.raw
-    this.#deadlines = bodyDeadlinesOf(request)
+    this.#pace = new BodyPace(bodyDeadlinesOf(request), (error) => this.#fail(error))
     sendContinue(request, reply)
     // The library begins to read with the first `next`; this listener has to come before its own.
     this.#body.pause()
@@ -102,7 +102,7 @@ export class FormReader {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedBytes += chunk.length
-    this.#idle?.refresh()
+    this.#pace.came(chunk.length)
     try {
       this.#outline.push(chunk)
     } catch (error) {
@@ -148,23 +148,22 @@ export class FormReader {
     })
   }
 
-  /** The library's answer, unless the form fails or no byte comes for too long before. */
+  /** The library's answer, unless the form fails or comes too slowly before. */
   #step<T>(begin: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise<T>((resolve, reject) => {
       this.#reject = reject
-      const stall = () => this.#fail(bodyStalled(this.#deadlines))
-      this.#idle = setTimeout(stall, this.#deadlines.bodyIdleMs)
+      this.#pace.wait()
       begin()
         .then(resolve, (error: unknown) => reject(this.#failure ?? toFormError(error)))
-        .finally(() => clearTimeout(this.#idle))
+        .finally(() => this.#pace.rest())
     })
   }
 
   #fail(failure: GatewayError): void {
     this.#failure ??= failure
     this.stop()
-    clearTimeout(this.#idle)
+    this.#pace.rest()
     this.#reject?.(this.#failure)
   }
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { ByteCollector } from '../../domain/byte-collector.ts'
 import { toFileName } from '../../domain/file-names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { RequestContext } from '../../services/callers/request-context.ts'
@@ -72,15 +73,19 @@ export async function receiveForm(
     throw new GatewayError({ code: 'unsupported_media_type', expected: 'multipart/form-data' })
   }
   const intake = new FormIntake(context, options, declaredSizeOf(request))
-  options.uploads.refuseNew()
-  const reader = new FormReader(request, reply)
+  const releasePlace = options.uploads.acquirePlace(context)
+  let reader: FormReader | undefined
   try {
+    // It refuses a content type without a boundary.
+    reader = new FormReader(request, reply)
     for (let part = await reader.next(); part !== undefined; part = await reader.next())
       await intake.take(part)
     return intake.finish()
   } catch (error) {
-    reader.stop()
+    reader?.stop()
     throw error
+  } finally {
+    releasePlace()
   }
 }
 
@@ -175,15 +180,13 @@ function once(first: Buffer | undefined, source: ByteSource): ByteSource['next']
 }
 
 async function readValue(name: string, body: ByteSource, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
+  const collected = new ByteCollector()
   for (let chunk = await body.next(); chunk !== undefined; chunk = await body.next()) {
-    bytes += chunk.length
-    if (bytes > limitBytes)
+    if (collected.bytes + chunk.length > limitBytes)
       throw new GatewayError({ code: 'too_large', what: 'The value of a field', limitBytes })
-    chunks.push(chunk)
+    collected.append(chunk)
   }
-  const value = Buffer.concat(chunks, bytes)
+  const value = collected.concat()
   if (isUtf8(value)) return value
   throw new GatewayError({
     code: 'invalid_request',

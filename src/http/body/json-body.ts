@@ -1,13 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { ByteCollector } from '../../domain/byte-collector.ts'
 import { toIssues } from '../../domain/issue.ts'
 import { JsonError, type JsonObject, parseJsonObject } from '../../domain/json.ts'
 import { GatewayError } from '../../errors.ts'
 import { bodyCut } from '../../services/files/file-intake.ts'
-import { bodyDeadlinesOf, bodyTooSlow } from '../request/body-deadlines.ts'
+import { bodyDeadlinesOf } from '../request/body-deadlines.ts'
 import { sendContinue } from '../request/continue.ts'
 import { headerOf } from '../request/request-headers.ts'
+import { BodyPace } from './body-pace.ts'
 
 /** Reads a JSON object as the caller sent it. Throws 400, 408, 413 or 415. */
 export async function readJsonObject(
@@ -89,10 +91,10 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
   if (Number(request.headers['content-length']) > limitBytes) return Promise.reject(tooLarge())
   sendContinue(request, reply)
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let bytes = 0
+    const collected = new ByteCollector()
+    const pace = new BodyPace(bodyDeadlinesOf(request), (error) => fail(error))
     const settle = (finish: () => void) => {
-      clearTimeout(timer)
+      pace.rest()
       body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
       finish()
     }
@@ -101,14 +103,13 @@ function collectBody(request: FastifyRequest, reply: FastifyReply, limitBytes: n
       body.pause()
     }
     const onData = (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > limitBytes) fail(tooLarge())
-      else chunks.push(chunk)
+      pace.came(chunk.length)
+      if (collected.bytes + chunk.length > limitBytes) fail(tooLarge())
+      else collected.append(chunk)
     }
-    const onEnd = () => settle(() => resolve(Buffer.concat(chunks, bytes)))
+    const onEnd = () => settle(() => resolve(collected.concat()))
     const onCut = () => fail(bodyCut())
-    const deadlines = bodyDeadlinesOf(request)
-    const timer = setTimeout(() => fail(bodyTooSlow(deadlines)), deadlines.bodyMs)
+    pace.wait()
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

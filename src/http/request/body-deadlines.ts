@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import type { Deadlines } from '../../domain/deadlines.ts'
+import { type Deadlines, SLOWEST_BODY_BYTES_PER_MS } from '../../domain/deadlines.ts'
 import { GatewayError } from '../../errors.ts'
 
-/** How long a body may take: one that is held in memory as a whole, one that is streamed between two chunks. */
+/** How slowly a body may come: over a window, and between two chunks. */
 export type BodyDeadlines = Pick<Deadlines, 'bodyMs' | 'bodyIdleMs'>
 
 declare module 'fastify' {
@@ -19,9 +19,10 @@ export function bodyDeadlinesOf(request: FastifyRequest): BodyDeadlines {
   return bodyDeadlines
 }
 
-/** The whole body took longer than `bodyMs`. */
+/** Less of a body came over `bodyMs` than at the slowest rate. */
 export function bodyTooSlow({ bodyMs }: BodyDeadlines): GatewayError {
-  const detail = `Send the body faster: the whole of it has to arrive within ${bodyMs / 1000} seconds.`
+  const kib = (SLOWEST_BODY_BYTES_PER_MS * 1000) / 1024
+  const detail = `Send the body faster: at least ${kib} KiB a second over ${bodyMs / 1000} seconds.`
   return new GatewayError({ code: 'request_timeout', detail })
 }
 

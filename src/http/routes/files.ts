@@ -102,7 +102,7 @@ export function putFile(uploads: Uploads): Route {
         throw invalidHeader('x-file-size', 'must be the length of the body')
       }
       refuseTooLarge(length, uploads.limitBytes(context))
-      uploads.refuseNew()
+      const releasePlace = uploads.acquirePlace(context)
       const body = new BodyReader(request, reply)
       try {
         const file = { name, source: body, declaredBytes: length ?? declaredBytes, expectedBytes: undefined }
@@ -111,6 +111,8 @@ export function putFile(uploads: Uploads): Route {
       } catch (error) {
         body.stop()
         throw error
+      } finally {
+        releasePlace()
       }
     },
   })

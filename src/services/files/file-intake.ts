@@ -9,7 +9,11 @@ export type ByteSource = {
 }
 
 /** Where bytes are collected. */
-type ByteList = { readonly bytes: number; push(chunk: Buffer): void }
+type ByteList = {
+  readonly bytes: number
+  makeRoom(bytes: number): Promise<void> | undefined
+  push(chunk: Buffer): void
+}
 
 /** One file that is being read: counted against its limit, hashed when asked; what was read ahead can be put back. */
 export class FileIntake {
@@ -71,8 +75,10 @@ export class FileIntake {
       const chunk = await this.next()
       if (chunk === undefined) break
       const missing = bytes - list.bytes
-      list.push(chunk.length <= missing ? chunk : chunk.subarray(0, missing))
       if (chunk.length > missing) this.#pending.unshift(chunk.subarray(missing))
+      const room = list.makeRoom(Math.min(chunk.length, missing))
+      if (room !== undefined) await room
+      list.push(chunk.length <= missing ? chunk : chunk.subarray(0, missing))
     }
     return list
   }

@@ -1,3 +1,5 @@
+import type { Reservation } from './reservation.ts'
+
 /*
  * Where the bytes of a part are while it is sent. They are copied into slabs that are used again and again:
  * copying costs a tenth of a second a GiB, collecting as much garbage more than half a second.
@@ -32,16 +34,23 @@ export class SlabPool {
 export class PartBuffer {
   readonly #pool: SlabPool
   readonly #sizeBytes: number
+  readonly #memory: Pick<Reservation, 'growTo'> | undefined
   #slabs: Buffer[] = []
   readonly #chunks: Buffer[] = []
   /** Bytes of the last chunk that are filled. */
   #filled = 0
   bytes = 0
 
-  /** `sizeBytes` is the most that will be pushed. */
-  constructor(pool: SlabPool, sizeBytes: number) {
+  /** `sizeBytes` is the most that will be pushed; `memory` is what it is charged to. */
+  constructor(pool: SlabPool, sizeBytes: number, memory?: Pick<Reservation, 'growTo'>) {
     this.#pool = pool
     this.#sizeBytes = sizeBytes
+    this.#memory = memory
+  }
+
+  /** To be called, and waited for, before so many bytes are pushed. */
+  makeRoom(bytes: number): Promise<void> | undefined {
+    return this.#memory?.growTo(this.bytes + bytes)
   }
 
   push(bytes: Buffer): void {

@@ -23,6 +23,7 @@ type PartSenderDeps = {
 export class PartSender {
   readonly #deps: PartSenderDeps
   #freeSlots = MAX_PARTS_AT_ONCE
+  #underWay = 0
   #error: unknown
   #wake: (() => void) | undefined
 
@@ -41,6 +42,7 @@ export class PartSender {
    * `wasSent`: none of its bytes is on its way any more.
    */
   send(part: Part, release: (wasSent: boolean) => void): void {
+    this.#underWay += 1
     this.#put(part).then(
       (wasSent) => {
         release(wasSent)
@@ -56,7 +58,13 @@ export class PartSender {
     )
   }
 
+  /** Whether parts are on their way. */
+  get isUnderWay(): boolean {
+    return this.#underWay > 0
+  }
+
   #releaseSlot(): void {
+    this.#underWay -= 1
     this.#freeSlots += 1
     this.#wake?.()
   }

@@ -1,31 +1,20 @@
 import type { FileIntake } from './file-intake.ts'
-import type { MemoryBudget, Reservation } from './memory-budget.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import { PartBuffer, type SlabPool } from './part-buffer.ts'
+import type { MemoryHolder, Reservation } from './reservation.ts'
 
-export type ReadAheadDeps = {
-  budget: MemoryBudget
-  /**
-   * Part of `budget`: how much of it may be read ahead. An upload that has read ahead asks for more while it
-   * holds that, so all of it taken like this would leave every upload waiting for the others.
-   */
-  readAheadBudget: MemoryBudget
-  slabs: SlabPool
-}
+export type ReadAheadDeps = { budget: MemoryBudget; slabs: SlabPool }
 
-/**
- * What is read of a file before its size is known. Its memory passes to the parts that the bytes end up in;
- * the permit to read ahead is given back as soon as nothing more has to be asked for beside that memory.
- */
+/** What is read of a file before its size is known. Its memory passes to the parts that the bytes end up in. */
 export class ReadAhead {
   readonly #deps: ReadAheadDeps
-  readonly #signal: AbortSignal
-  #permit: Reservation | undefined
+  readonly #holder: MemoryHolder
   #memory: Reservation | undefined
   #buffer: PartBuffer | undefined
 
-  constructor(deps: ReadAheadDeps, signal: AbortSignal) {
+  constructor(deps: ReadAheadDeps, holder: MemoryHolder) {
     this.#deps = deps
-    this.#signal = signal
+    this.#holder = holder
   }
 
   /**
@@ -33,29 +22,18 @@ export class ReadAhead {
    * when the file has ended. To be called once.
    */
   async fill(intake: FileIntake, bytes: number): Promise<number> {
-    const { budget, readAheadBudget, slabs } = this.#deps
-    this.#permit = await readAheadBudget.reserve(bytes, this.#signal)
-    const memory = await budget.reserve(bytes, this.#signal)
-    this.#memory = memory
-    this.#buffer = new PartBuffer(slabs, bytes)
+    const { budget, slabs } = this.#deps
+    this.#memory = budget.begin(this.#holder, 'readAhead', bytes)
+    this.#buffer = new PartBuffer(slabs, bytes, this.#memory)
     const read = await intake.collect(this.#buffer, bytes)
     intake.putBack(read.chunks)
-    if (read.bytes < bytes) {
-      this.#memory = memory.split(read.bytes)
-      memory.release()
-      this.#permit.release()
-    }
+    this.#memory.shrinkTo(read.bytes)
     return read.bytes
   }
 
-  /** Memory of up to `bytes` bytes for the next part, which has the first of the bytes that were read. */
-  takeMemory(bytes: number): Reservation | undefined {
-    return this.#memory?.split(bytes)
-  }
-
-  /** To be called when the next part has all its memory. */
-  giveBackUnusedPermit(): void {
-    if (this.#memory?.bytes === 0) this.#permit?.release()
+  /** Gives memory of up to `bytes` bytes to the next part, which has the first of the bytes that were read. */
+  passMemory(part: Reservation, bytes: number): void {
+    if (this.#memory !== undefined) part.takeFrom(this.#memory, bytes)
   }
 
   /** To be called after bytes were taken from the intake: once all were copied on, others may use the memory. */
@@ -63,11 +41,11 @@ export class ReadAhead {
     if (!intake.isCaughtUp) return
     this.#buffer?.recycle()
     this.#buffer = undefined
+    this.release()
   }
 
   /** Gives back whatever is still held. */
   release(): void {
     this.#memory?.release()
-    this.#permit?.release()
   }
 }

@@ -1,13 +1,17 @@
 import type { FileHandle } from 'node:fs/promises'
 import { lstat, mkdtemp, open, readdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ByteCollector } from '../../domain/byte-collector.ts'
+import { SharedLimit } from '../../domain/shared-limit.ts'
 import { GatewayError } from '../../errors.ts'
 import type { ByteSource } from './file-intake.ts'
 
 const DIRECTORY_PREFIX = 'oomol-gateway-spool-'
 const READ_BYTES = 256 * 1024
+/** Small chunks are written together: each write is a turn of its own for a thread. */
+const WRITE_BYTES = 64 * 1024
 
-/** Bytes on disk over all uploads of this process; more would take the room of other programs. */
+/** Bytes on disk over all uploads of this process, half of them for one caller; more would take the room of other programs. */
 const LIMIT_BYTES = 8 * 2 ** 30
 
 /** A file on disk that only this process can open: it has no name any more. */
@@ -15,8 +19,8 @@ type SpooledFile = { readonly bytes: number; readonly source: ByteSource; close(
 
 /** Where bodies go whose size is not known before their end. */
 export type Spool = {
-  /** Writes a source to its end. What was written is gone when this rejects. Throws `overloaded` when the disk is full. */
-  write(source: ByteSource): Promise<SpooledFile>
+  /** Writes a source of a caller's to its end. What was written is gone when this rejects. Throws `overloaded` when the disk is full. */
+  write(callerID: string, source: ByteSource): Promise<SpooledFile>
   /** Removes the files of processes that died. */
   clean(): Promise<void>
   close(): Promise<void>
@@ -26,7 +30,7 @@ export type Spool = {
 export function createSpool(parentDirectory: string): Spool {
   let directory: Promise<string> | undefined
   let files = 0
-  let heldBytes = 0
+  const disk = new SharedLimit(LIMIT_BYTES, LIMIT_BYTES / 2)
 
   const openUnnamed = async (): Promise<FileHandle> => {
     directory ??= mkdtemp(join(parentDirectory, `${DIRECTORY_PREFIX}${process.pid}-`))
@@ -39,7 +43,7 @@ export function createSpool(parentDirectory: string): Spool {
   }
 
   return {
-    write: async (source) => {
+    write: async (callerID, source) => {
       const file = await openUnnamed().catch((error: unknown) => {
         directory = undefined
         throw noRoom(error)
@@ -49,16 +53,19 @@ export function createSpool(parentDirectory: string): Spool {
       const close = async () => {
         if (!open) return
         open = false
-        heldBytes -= bytes
+        disk.give(callerID, bytes)
         await file.close()
       }
       try {
+        const unwritten = new ByteCollector()
         for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {
+          if (disk.refusal(callerID, chunk.length) !== undefined) throw noRoom(undefined)
+          disk.take(callerID, chunk.length)
           bytes += chunk.length
-          heldBytes += chunk.length
-          if (heldBytes > LIMIT_BYTES) throw noRoom(undefined)
-          await writeAll(file, chunk)
+          unwritten.append(chunk)
+          if (unwritten.bytes >= WRITE_BYTES) await writeAll(file, unwritten.take())
         }
+        await writeAll(file, unwritten.take())
       } catch (error) {
         await close()
         throw error
@@ -73,9 +80,11 @@ export function createSpool(parentDirectory: string): Spool {
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
+async function writeAll(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
   try {
-    for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten
+    }
   } catch (error) {
     throw noRoom(error)
   }

@@ -6,10 +6,10 @@ import { GatewayError } from '../../errors.ts'
 import { type RequestContext, toCallContext } from '../callers/request-context.ts'
 import { UploadAborted, unlessAborted } from './abort.ts'
 import { type ByteSource, FileIntake } from './file-intake.ts'
-import type { Reservation } from './memory-budget.ts'
 import { PartBuffer } from './part-buffer.ts'
 import { PartSender } from './part-sender.ts'
 import { ReadAhead, type ReadAheadDeps } from './read-ahead.ts'
+import type { MemoryHolder } from './reservation.ts'
 import type { Spool } from './spool.ts'
 
 /** How much of a file is read before its size has to be known. */
@@ -52,7 +52,9 @@ export class UploadStream {
   readonly #limitBytes: number
   readonly #abort: AbortController
   readonly #intake: FileIntake
+  readonly #holder: MemoryHolder
   readonly #readAhead: ReadAhead
+  #sender: PartSender | undefined
 
   constructor(
     deps: UploadStreamDeps,
@@ -67,7 +69,12 @@ export class UploadStream {
     this.#limitBytes = limitBytes
     this.#abort = abort
     this.#intake = new FileIntake(file.source, { limitBytes, hash: file.hash ?? false, signal: abort.signal })
-    this.#readAhead = new ReadAhead(deps, abort.signal)
+    this.#holder = {
+      callerID: context.caller.id,
+      signal: abort.signal,
+      hasPartsUnderWay: () => this.#sender?.isUnderWay ?? false,
+    }
+    this.#readAhead = new ReadAhead(deps, this.#holder)
   }
 
   /** To be called once. Throws `GatewayError`, or `UploadAborted` when it was aborted from outside. */
@@ -98,10 +105,14 @@ export class UploadStream {
   }
 
   async #spool(): Promise<StoredUpload> {
-    const spooled = await this.#deps.spool.write(this.#intake)
+    const spooled = await this.#deps.spool.write(this.#context.caller.id, {
+      next: () => {
+        // What was read ahead is on the disk when what follows it is asked for.
+        this.#readAhead.recycle(this.#intake)
+        return this.#intake.next()
+      },
+    })
     try {
-      this.#readAhead.recycle(this.#intake)
-      this.#readAhead.release()
       const intake = new FileIntake(spooled.source, {
         limitBytes: this.#limitBytes,
         hash: false,
@@ -138,6 +149,7 @@ export class UploadStream {
         this.#file.onProgress?.(sentBytes, plan.sizeBytes)
       },
     })
+    this.#sender = sender
     try {
       for (const [index, url] of plan.partUrls.entries()) {
         await sender.acquireSlot()
@@ -152,24 +164,19 @@ export class UploadStream {
   }
 
   async #sendPart(intake: FileIntake, sender: PartSender, url: URL, bytes: number): Promise<void> {
-    const reservations: Reservation[] = []
-    const release = () => {
-      for (const reservation of reservations) reservation.release()
-    }
+    const { budget, slabs } = this.#deps
+    const memory = budget.begin(this.#holder, 'part', bytes)
     try {
-      const taken = this.#readAhead.takeMemory(bytes)
-      if (taken !== undefined) reservations.push(taken)
-      reservations.push(await this.#deps.budget.reserve(bytes - (taken?.bytes ?? 0), this.#abort.signal))
-      this.#readAhead.giveBackUnusedPermit()
-      const buffer = await intake.collect(new PartBuffer(this.#deps.slabs, bytes), bytes)
+      this.#readAhead.passMemory(memory, bytes)
+      const buffer = await intake.collect(new PartBuffer(slabs, bytes, memory), bytes)
       if (buffer.bytes < bytes) throw this.#wrongSize(undefined)
       this.#readAhead.recycle(this.#intake)
       sender.send({ url, chunks: buffer.chunks, bytes }, (wasSent) => {
-        release()
+        memory.release()
         if (wasSent) buffer.recycle()
       })
     } catch (error) {
-      release()
+      memory.release()
       throw error
     }
   }

@@ -127,7 +127,8 @@ test('an upload that finds no room in memory is told to come again', async () =>
   gateway.emulator.misbehave('part', { kind: 'hang' }, always)
   const small = await startTestGateway({
     emulator: gateway.emulator,
-    uploadMemoryBytes: 4 * PART,
+    // Half of it is for one caller.
+    uploadMemoryBytes: 8 * PART,
     deadlines: { uploadRoomMs: 100, partMs: 5_000 },
   })
   const leave = new AbortController()

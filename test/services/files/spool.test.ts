@@ -10,7 +10,7 @@ import { sourceOf } from './support/source.ts'
 test('a spooled file has no name, and what a failed one held is gone', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'oomol-test-'))
   const spool = createSpool(folder)
-  const spooled = await spool.write(sourceOf([Buffer.from('hel'), Buffer.from('lo')]))
+  const spooled = await spool.write('app', sourceOf([Buffer.from('hel'), Buffer.from('lo')]))
   const [directory = ''] = readdirSync(folder)
   expect(readdirSync(join(folder, directory))).toEqual([])
   expect(spooled.bytes).toBe(5)
@@ -18,7 +18,7 @@ test('a spooled file has no name, and what a failed one held is gone', async () 
   expect(await spooled.source.next()).toBeUndefined()
   await spooled.close()
   const failing = { next: () => Promise.reject(new Error('cut')) }
-  await expect(spool.write(failing)).rejects.toThrow('cut')
+  await expect(spool.write('app', failing)).rejects.toThrow('cut')
   await spool.close()
   expect(readdirSync(folder)).toEqual([])
   await rm(folder, { recursive: true })
@@ -40,5 +40,5 @@ test('what a dead process left behind is removed, and nothing else', async () =>
 
 test('a spool without a place to write says that there is no room', async () => {
   const spool = createSpool('/proc/nowhere')
-  await expect(spool.write(sourceOf([]))).rejects.toMatchObject({ failure: { code: 'overloaded' } })
+  await expect(spool.write('app', sourceOf([]))).rejects.toMatchObject({ failure: { code: 'overloaded' } })
 })
