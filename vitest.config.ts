@@ -8,8 +8,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // They need a Chromium: npm run test:browser.
     exclude: ['test/browser/**'],
-    // Real sockets and real processes: most of the time is waiting, so four files at a time fit on two cores.
-    maxWorkers: 4,
+    // Real sockets and real processes, some of them measured: more files at a time starve each other on two cores.
+    maxWorkers: 2,
     // No file changes what another one imports: loading it again for each would be half of the work.
     isolate: false,
     testTimeout: 15_000,
